@@ -1,0 +1,43 @@
+# Everything is made inside this folder: .venv (the environment) and demo/ (what the demo makes).
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := demo
+RUN := $(DEMO)/run
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv, with everything the demo and the tests need
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Earmark needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@echo "setting up .venv (a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,report,imagenet,tensorboard,media]'
+	@touch $@
+
+demo: setup ## train on the bundled ESC-10, evaluate, tag, and make a page (about 3 minutes)
+	@$(BIN)/earmark import data/esc10 -o $(DEMO)/esc10
+	@$(BIN)/earmark train baseline $(DEMO)/esc10 -o $(RUN) --test-fold 5 --validation-fold 4 --resume
+	@$(BIN)/earmark evaluate $(RUN) $(DEMO)/esc10 --split test
+	@$(BIN)/earmark tag $(RUN) data/esc10/*/5-2[01]*-A.ogg --top-k 2
+	@$(BIN)/earmark report $(RUN)
+
+test: setup ## run all tests
+	@$(BIN)/python -m pytest -q -n 2
+
+lint: setup ## ruff (lint and format) and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## let ruff format and mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove what the demo made and all caches (not .venv)
+	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
