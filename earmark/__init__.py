@@ -1,0 +1,31 @@
+"""Earmark: from audio with imperfect labels to a good tagger, and what it thinks of the labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earmark.tagging import RecordingTagger
+
+__version__ = "0.1.0"
+
+
+def load_tagger(model: str | Path, device: str = "auto") -> RecordingTagger:
+    """A tagger of recordings from a model or run folder; call it with a path.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        InputError: there is no whole model there.
+
+    >>> load_tagger("run")("dog.wav")[0]  # doctest: +SKIP
+    {'tag': 'Dog bark', 'score': 0.98}
+    """
+    # Imported here, so that the command's --help does not wait for torch.
+    from earmark.environment import resolve_device
+    from earmark.models.tagger import load_model
+    from earmark.tagging import RecordingTagger
+
+    return RecordingTagger(load_model(Path(model)), resolve_device(device))

@@ -1,0 +1,39 @@
+"""What is said when something a user gave cannot be used: one line, with the way out."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something a user gave cannot be used; the message is the one line that they read.
+
+    The command prints the message and exits 2. Any other exception is a bug and keeps its traceback.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or the known ones.
+
+    >>> did_you_mean("mixup", ["mixup_rate", "epochs"])
+    '; did you mean "mixup_rate"?'
+    >>> did_you_mean("zzz", ["b", "a"])
+    '; known are a, b'
+    """
+    names = sorted(known)
+    by_lower = {known_name.lower(): known_name for known_name in names}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
+    if near:
+        return f'; did you mean "{by_lower[near[0]]}"?'
+    return f"; known are {first_few(names, 12)}" if names else "; none are known"
+
+
+def first_few(items: Iterable[object], limit: int = 5) -> str:
+    """At most `limit` of the items, and how many more there are.
+
+    >>> first_few(range(7))
+    '0, 1, 2, 3, 4 and 2 more'
+    """
+    everything = [str(item) for item in items]
+    shown = ", ".join(everything[:limit])
+    more = len(everything) - limit
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,96 @@
+"""Figures as data: any stage may write `figures/NAME.json`; `earmark.reports` is the one renderer of all kinds."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from earmark.files import write_text
+
+Number = float | None
+
+
+class Series(BaseModel):
+    """One line, set of bars or set of points."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    label: str
+    x: list[float] | list[str] = Field(description="positions, or category names for bars")
+    y: list[Number] = Field(description="values; null leaves a gap")
+    low: list[Number] | None = Field(default=None, description="lower end of each value's interval")
+    high: list[Number] | None = Field(default=None, description="upper end of each value's interval")
+
+    @model_validator(mode="after")
+    def _same_lengths(self) -> "Series":
+        lengths = {len(v) for v in (self.x, self.y, self.low, self.high) if v is not None}
+        if len(lengths) != 1:
+            raise ValueError(f'series "{self.label}" must have as many x as y, low and high, got {sorted(lengths)}')
+        return self
+
+
+class _Figure(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str
+    caption: str = Field(description="what is shown, of how many clips, from which split; what to notice")
+    alt: str = Field(description="the figure in words, for those who cannot see it")
+
+
+class ChartFigure(_Figure):
+    """Lines, bars or points over two axes."""
+
+    kind: Literal["line", "bar", "scatter"]
+    x_label: str
+    y_label: str
+    x_unit: str = ""
+    y_unit: str = ""
+    series: list[Series]
+
+
+class TableFigure(_Figure):
+    """Rows and columns; cells are text or numbers."""
+
+    kind: Literal["table"] = "table"
+    columns: list[str]
+    rows: list[list[str | float | int | None]]
+
+
+class Event(BaseModel):
+    """A tag with onset and offset in seconds from the clip's start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    tag: str
+    onset: float
+    offset: float
+
+
+class ClipFigure(_Figure):
+    """A clip to look at and listen to: its log-mel, curves above it, events below it."""
+
+    kind: Literal["clip"] = "clip"
+    clip: str
+    duration_s: float
+    log_mel: list[list[int]] = Field(description="(mel, frame), 0 to 255, lowest mel first")
+    curves: list[Series] = Field(default=[], description="scores over time in seconds")
+    reference: list[Event] = []
+    estimated: list[Event] = []
+    audio: str | None = Field(default=None, description="Ogg as base64, mono")
+
+
+Figure = Annotated[ChartFigure | TableFigure | ClipFigure, Field(discriminator="kind")]
+
+
+class _Holder(BaseModel):
+    figure: Figure
+
+
+def write_figure(folder: Path, name: str, figure: ChartFigure | TableFigure | ClipFigure) -> Path:
+    """Writes `folder/NAME.json`, whole or not at all, and returns its path."""
+    path = folder / f"{name}.json"
+    write_text(path, figure.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read_figure(path: Path) -> ChartFigure | TableFigure | ClipFigure:
+    """Reads a figure that any stage wrote."""
+    return _Holder.model_validate({"figure": json.loads(path.read_text("utf-8"))}).figure
