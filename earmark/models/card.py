@@ -1,0 +1,61 @@
+"""The model card: what a model folder's README.md says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def model_card(config: Mapping[str, Any], num_weights: int) -> str:
+    """The card in Markdown, from a tagger's config as plain JSON values.
+
+    What it was trained on is told in `trained_on`; of its entries `dataset` and `licence` are always shown, as unknown
+    where nobody said.
+    """
+    tags, front_end, backbone, head = (config[key] for key in ("vocabulary", "front_end", "backbone", "head"))
+    trained_on = {"dataset": "unknown", "licence": "unknown", **config["trained_on"]}
+    length = f"fixed {config['fixed_frames']} feature frames" if config["fixed_frames"] else "any, in whole steps"
+    trained_length = f"{config['training_length_s']} s" if config["training_length_s"] else "unknown"
+    thresholds = config["thresholds"]
+    lines = [
+        "# Audio tagger",
+        "",
+        f"Scores {len(tags)} tags for a waveform at {front_end['rate_hz']} Hz, for whole clips and over time.",
+        "",
+        "## Model",
+        "",
+        f"- backbone: {backbone['name']} ({_settings(backbone)})",
+        f"- head: {head['name']} ({_settings(head)})",
+        f"- parameters: {num_weights / 1e6:.2f} M",
+        f"- length: {length}; trained on waveforms of length: {trained_length}",
+        "",
+        "## Trained on",
+        "",
+        *(f"- {key}: {_plain(value)}" for key, value in trained_on.items()),
+        "",
+        "## Front end",
+        "",
+        *(f"- {key}: {_plain(value)}" for key, value in front_end.items()),
+        "",
+        "## Tags",
+        "",
+        "Thresholds: " + ("one a tag, below." if thresholds else "none were set."),
+        "",
+        *(f"- {tag}" + (f" ({thresholds[index]:g})" if thresholds else "") for index, tag in enumerate(tags)),
+        "",
+        "## Limits",
+        "",
+        "How good the scores are on recordings unlike those it was trained on is unknown until it is evaluated there.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {_plain(value)}" for key, value in values.items() if key != "name")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _settings(value) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    return "none" if value is None else " ".join(str(value).split())
