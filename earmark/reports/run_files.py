@@ -1,0 +1,178 @@
+"""What a run folder holds, read for a page; what is not there yet is None, what cannot be read is named."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from earmark.errors import InputError
+from earmark.figures import ChartFigure, ClipFigure, Number, TableFigure, read_figure
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Interval(_Part):
+    """A number with the ends of its interval."""
+
+    value: Number
+    low: Number = None
+    high: Number = None
+
+
+class TagResult(_Part):
+    """One tag's results; null where a tag has no positive clip."""
+
+    tag: str
+    positives: int
+    average_precision: Number
+    low: Number = None
+    high: Number = None
+    roc_auc: Number = None
+
+
+class Evaluation(_Part):
+    """`evaluation/SPLIT.json`."""
+
+    split: str
+    num_clips: int
+    metrics: dict[str, Interval]
+    per_tag: list[TagResult] = []
+    dataset: str = ""
+    labels: str = ""
+    num_not_scored: int = 0
+    num_groups: int | None = None
+    left_out_tags: list[str] = []
+    confidence: float = 0.95
+    resamples: int | None = None
+    date: str = ""
+    machine: Any = None
+    seconds: float | None = None
+
+
+class LeftOut(_Part):
+    """A clip with a problem, and what came of it."""
+
+    path: str
+    kind: str
+    outcome: str
+    clip: str = ""
+    detail: str = ""
+
+
+class RunData(_Part):
+    """`data.json`: the clips really used, and those left out."""
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+    notes: list[str] = []
+    problems: list[LeftOut] = []
+
+
+class Progress(_Part):
+    """A line of `metrics.jsonl`."""
+
+    epoch: float | None = None
+    step: float | None = None
+    train_loss: Number = None
+    learning_rate: Number = None
+    validation: dict[str, Any] | None = None
+    seconds: float | None = None
+    clips_per_second: float | None = None
+
+
+AnyFigure = ChartFigure | TableFigure | ClipFigure
+PartT = TypeVar("PartT")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder's files."""
+
+    folder: Path
+    settings: dict[str, Any] | None
+    environment: dict[str, Any] | None
+    data: RunData | None
+    progress: list[Progress]
+    evaluations: list[Evaluation]
+    figures: list[tuple[str, AnyFigure | str]]
+    has_model: bool
+    troubles: list[str] = field(default_factory=list)
+
+
+def read_run(folder: Path) -> RunFiles:
+    """The files of a run, whichever are there.
+
+    A figure that cannot be read stands as the line that says why. The test split's evaluation comes first.
+
+    Raises:
+        InputError: the folder holds no file of a run.
+    """
+    if not any((folder / name).exists() for name in ("settings.json", "metrics.jsonl", "evaluation", "data.json")):
+        what = "it has neither settings.json nor metrics.jsonl" if folder.is_dir() else "there is no such folder"
+        raise InputError(f"{folder} is not a run folder: {what}; name the folder that training wrote")
+    troubles: list[str] = []
+    evaluations = [
+        _read(path, Evaluation, folder, troubles)
+        for path in sorted((folder / "evaluation").glob("*.json"), key=lambda path: (path.stem != "test", path.stem))
+    ]
+    return RunFiles(
+        folder=folder,
+        settings=_read(folder / "settings.json", dict[str, Any], folder, troubles),
+        environment=_read(folder / "environment.json", dict[str, Any], folder, troubles),
+        data=_read(folder / "data.json", RunData, folder, troubles),
+        progress=_read_progress(folder / "metrics.jsonl", troubles),
+        evaluations=[evaluation for evaluation in evaluations if evaluation is not None],
+        figures=[(path.stem, _read_figure(path, folder)) for path in sorted((folder / "figures").glob("*.json"))],
+        has_model=(folder / "model").is_dir(),
+        troubles=troubles,
+    )
+
+
+def one_line(error: Exception) -> str:
+    """What is wrong, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        # The name of the kind of figure stands first in a figure's own place and says nothing.
+        place = ".".join(str(part) for part in first["loc"] if part not in ("figure", "line", "bar", "scatter"))
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        return f"{place}: {message}{more}" if place else f"{message}{more}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error}"
+    return " ".join(str(error).split())
+
+
+def _read(path: Path, form: type[PartT], folder: Path, troubles: list[str]) -> PartT | None:
+    if not path.exists():
+        return None
+    try:
+        return TypeAdapter(form).validate_python(json.loads(path.read_text("utf-8")))
+    except (ValueError, OSError) as error:
+        troubles.append(f"{path.relative_to(folder).as_posix()} cannot be read: {one_line(error)}")
+        return None
+
+
+def _read_progress(path: Path, troubles: list[str]) -> list[Progress]:
+    if not path.exists():
+        return []
+    found = []
+    lines = path.read_bytes().splitlines()
+    for index, line in enumerate(lines, start=1):
+        try:
+            found.append(Progress.model_validate(json.loads(line)))
+        except ValueError as error:
+            cut = "cut short, as a killed run leaves it" if index == len(lines) else one_line(error)
+            troubles.append(f"metrics.jsonl:{index} is left out: {cut}")
+    return found
+
+
+def _read_figure(path: Path, folder: Path) -> AnyFigure | str:
+    try:
+        return read_figure(path)
+    except (ValueError, OSError) as error:
+        return f"{path.relative_to(folder).as_posix()} cannot be shown: {one_line(error)}"
