@@ -1,0 +1,89 @@
+"""The audio files beneath a folder, and what else lies there."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from earmark.data.containers import AUDIO_SUFFIXES
+from earmark.data.problems import Problem, problem_of
+from earmark.errors import first_few
+
+
+@dataclass
+class FoundFiles:
+    """What lies beneath a folder.
+
+    Attributes:
+        audio: paths of files with an audio suffix (in any case), relative, with `/`, sorted.
+        others: how many other files have each suffix.
+        hidden: how many files and folders begin with a dot; they are not looked into.
+        problems: folders that cannot be listed, names that are not UTF-8.
+    """
+
+    audio: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def notes(self) -> Iterator[str]:
+        """What was left out, counted."""
+        if self.others:
+            kinds = first_few([suffix or "no suffix" for suffix, _ in self.others.most_common()])
+            count = self.others.total()
+            what = "1 file that is" if count == 1 else f"{count} files that are"
+            yield f"left out: {what} not audio ({kinds})"
+        if self.hidden:
+            yield f"left out: {self.hidden} hidden (names that begin with a dot)"
+
+
+def find_audio(folder: Path, subfolders: Collection[str] | None = None) -> FoundFiles:
+    """The audio files beneath a folder, links followed.
+
+    A folder whose own name has an audio suffix and that holds no audio is listed as if it were a file, because
+    someone will miss that file.
+
+    Args:
+        subfolders: look into these of the folder's subfolders only; all if left out.
+    """
+    found = FoundFiles()
+    _search(folder, "", subfolders, frozenset(), found)
+    found.audio.sort()
+    return found
+
+
+def _search(
+    folder: Path, prefix: str, subfolders: Collection[str] | None, above: frozenset[tuple[int, int]], found: FoundFiles
+) -> None:
+    try:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        detail = (error.strerror or str(error)).lower()
+        found.problems.append(problem_of("unreadable", _printable(prefix or str(folder)), detail=f"folder: {detail}"))
+        return
+    for entry in entries:
+        path, suffix = prefix + entry.name, os.path.splitext(entry.name)[1].lower()
+        if entry.name.startswith("."):
+            found.hidden += 1
+        elif entry.is_dir():
+            if subfolders is None or entry.name in subfolders:
+                before = len(found.audio)
+                _search(Path(entry.path), path + "/", None, above | {here}, found)
+                if suffix in AUDIO_SUFFIXES and len(found.audio) == before:
+                    found.audio.append(path)
+        elif suffix not in AUDIO_SUFFIXES:
+            found.others[_printable(suffix)] += 1
+        elif _printable(path) != path:
+            found.problems.append(problem_of("unreadable", _printable(path), detail="the file's name is not UTF-8"))
+        else:
+            found.audio.append(path)
+
+
+def _printable(path: str) -> str:
+    """The path as text; bytes that are not UTF-8 are shown as such."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,158 @@
+"""Which clips are trained on, validated on and tested on."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from earmark.data.dataset import Dataset
+from earmark.data.tables import SPLITS
+from earmark.errors import InputError, first_few
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+VALIDATION_SHARE = 0.1
+TRAIN, VALIDATION, TEST = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The rows of each split, ascending, int64, and what should be known about them."""
+
+    train: IntArray
+    validation: IntArray
+    test: IntArray
+    notes: tuple[str, ...]
+
+    def by_name(self) -> dict[str, IntArray]:
+        """The rows under the names train, validation and test."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def resolve_splits(
+    dataset: Dataset, test_fold: int | None = None, validation_fold: int | None = None, seed: int = 0
+) -> Splits:
+    """The splits that the data set gives, with folds made into splits where asked for.
+
+    Clips that no split or fold claims are trained on. Where nothing says what to validate on, about 10 % of the
+    labelled training clips are drawn by whole groups: a pure function of the seed and the groups' names. Splits that
+    the data set gives are kept even where they divide a group; the notes say so.
+
+    Raises:
+        InputError: a fold that is not there, the same fold for both, or a fold for a split that the data set has.
+    """
+    split, has_splits = _given_splits(dataset)
+    _apply_folds(dataset, split, test_fold, validation_fold)
+    names = {TEST: test_fold, VALIDATION: validation_fold}
+    notes = [
+        f"{SPLITS[which]}: fold {fold}, {(split == which).sum()} clips"
+        for which, fold in names.items()
+        if fold is not None
+    ]
+    notes.extend(_unassigned(dataset, has_splits, test_fold is not None or validation_fold is not None))
+    notes.extend(_crossings(dataset, split))
+    if not (split == VALIDATION).any():
+        notes.append(_draw_validation(dataset, split, seed))
+    if not (split == TEST).any():
+        notes.append("test: none; the data set gives no test split and no test fold was named")
+    train, validation, test = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEST))
+    return Splits(train, validation, test, tuple(notes))
+
+
+def group_crossings(groups: IntArray, split: npt.NDArray[np.integer], left: int, right: int) -> IntArray:
+    """The groups that have clips both in one split and in another, ascending."""
+    return np.intersect1d(groups[split == left], groups[split == right])
+
+
+def _given_splits(dataset: Dataset) -> tuple[npt.NDArray[np.int8], bool]:
+    """The split of every clip by the clip table alone, and whether it names any."""
+    column = dataset.clips["split"]
+    index = pc.index_in(column, pa.array(SPLITS))
+    return np.asarray(pc.fill_null(index, TRAIN), dtype=np.int8), column.null_count < len(column)
+
+
+def _apply_folds(
+    dataset: Dataset, split: npt.NDArray[np.int8], test_fold: int | None, validation_fold: int | None
+) -> None:
+    """Moves the clips of the folds asked for into their splits."""
+    fold = dataset.column("fold")
+    known = [int(number) for number in np.unique(fold[fold >= 0])]
+    for which, number in ((TEST, test_fold), (VALIDATION, validation_fold)):
+        if number is None:
+            continue
+        name = SPLITS[which]
+        if not known:
+            raise InputError(f"{dataset.name} has no folds, got {name} fold {number}; leave it out")
+        if number not in known:
+            raise InputError(f"{name} fold must be one of {first_few(known, 12)}, got {number}")
+        if test_fold == validation_fold:
+            raise InputError(f"test fold and validation fold must differ, got {number} for both")
+        if (split == which).any():
+            raise InputError(
+                f"{dataset.name} gives a {name} split of its own, got {name} fold {number} too; leave it out"
+            )
+    if test_fold is not None:
+        split[fold == test_fold] = TEST
+    if validation_fold is not None:
+        split[fold == validation_fold] = VALIDATION
+
+
+def _unassigned(dataset: Dataset, has_splits: bool, by_fold: bool) -> Iterator[str]:
+    """Says how many clips nobody assigned."""
+    unsaid = dataset.column("fold") < 0 if by_fold else np.ones(dataset.num_clips, np.bool_)
+    if has_splits:
+        unsaid &= np.asarray(dataset.clips["split"].is_null(), dtype=np.bool_)
+    count = int(unsaid.sum())
+    if count and (has_splits or by_fold):
+        yield f"train: {count} clips without a {'fold' if by_fold else 'split'} are trained on"
+
+
+def _crossings(dataset: Dataset, split: npt.NDArray[np.int8]) -> Iterator[str]:
+    """Says which of the given splits share groups."""
+    groups = dataset.groups()
+    for left, right in combinations((TRAIN, VALIDATION, TEST), 2):
+        shared = group_crossings(groups, split, left, right)
+        if len(shared):
+            row = int(np.argmax(groups == shared[0]))
+            yield (
+                f"{SPLITS[right]} shares {len(shared)} groups with {SPLITS[left]} "
+                f'(first: "{dataset.clips["group"][row]}"); kept, because the data set gives these splits'
+            )
+
+
+def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int) -> str:
+    """Moves whole groups of training clips into the validation split; says what was done."""
+    labelled = np.asarray(pc.not_equal(dataset.clips["labelled"], "none"), dtype=np.bool_)
+    groups = dataset.groups()
+    training = split == TRAIN
+    sizes = np.bincount(groups[training & labelled], minlength=int(groups.max(initial=-1)) + 1)
+    candidates = np.flatnonzero(sizes)
+    if len(candidates) < 2:
+        return f"validation: none; {len(candidates)} groups of labelled training clips cannot be divided"
+    rows = np.zeros(len(sizes), np.int64)
+    rows[groups[::-1]] = np.arange(len(groups))[::-1]
+    names = dataset.clips["group"].take(pa.array(rows[candidates])).to_pylist()
+    candidates = candidates[_drawn(names, sizes[candidates], seed)]
+    drawn = training & np.isin(groups, candidates)
+    split[drawn] = VALIDATION
+    return (
+        f"validation: {int(drawn.sum())} of {int(training.sum())} training clips, {len(candidates)} whole groups drawn "
+        f"with seed {seed}, because the data set gives no validation split"
+    )
+
+
+def _drawn(names: list[str], sizes: IntArray, seed: int) -> IntArray:
+    """Places of the groups drawn: by their hash, as many as fit into a tenth of the clips, at least one."""
+    keys = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names]
+    order = np.argsort(np.frombuffer(b"".join(keys), ">u8"), kind="stable")
+    wanted = max(1, round(VALIDATION_SHARE * int(sizes.sum())))
+    fitting = order[sizes[order] <= wanted]
+    if not len(fitting):
+        return order[np.argsort(sizes[order], kind="stable")][:1]
+    return fitting[np.cumsum(sizes[fitting]) <= wanted]

@@ -1,0 +1,133 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earmark.data.dataset import Dataset
+from earmark.data.splits import resolve_splits
+from earmark.data.tables import CLIP_SCHEMA, columns_or_null
+from earmark.data.vocabulary import Vocabulary
+from earmark.errors import InputError
+
+
+def dataset_of(tmp_path, groups, **columns):
+    names = [f"c{row}" for row in range(len(groups))]
+    columns = {name: pa.array(column, CLIP_SCHEMA.field(name).type) for name, column in columns.items()}
+    columns.setdefault("labelled", pa.array(["weak"] * len(groups)))
+    clips = columns_or_null(
+        len(groups), CLIP_SCHEMA, clip=pa.array(names), path=pa.array(names), group=pa.array(groups), **columns
+    )
+    return Dataset(tmp_path, "set", clips, Vocabulary(("Dog",)), tmp_path, {})
+
+
+def everyone_once(splits, count):
+    return sorted(np.concatenate([splits.train, splits.validation, splits.test]).tolist()) == list(range(count))
+
+
+def test_folds_become_splits(tmp_path):
+    dataset = dataset_of(tmp_path, list("abcdef"), fold=[1, 2, 3, 1, 2, None])
+    splits = resolve_splits(dataset, test_fold=2, validation_fold=3)
+    assert splits.test.tolist() == [1, 4]
+    assert splits.validation.tolist() == [2]
+    assert splits.train.tolist() == [0, 3, 5]
+    assert splits.train.dtype == np.int64
+    assert splits.notes == (
+        "test: fold 2, 2 clips",
+        "validation: fold 3, 1 clips",
+        "train: 1 clips without a fold are trained on",
+    )
+    assert list(splits.by_name()) == ["train", "validation", "test"]
+
+
+def test_official_splits_are_used_as_they_are(tmp_path):
+    given = ["train", "test", "validation", "train", None]
+    splits = resolve_splits(dataset_of(tmp_path, list("abcde"), split=given))
+    assert (splits.train.tolist(), splits.validation.tolist(), splits.test.tolist()) == ([0, 3, 4], [2], [1])
+    assert splits.notes == ("train: 1 clips without a split are trained on",)
+
+
+def test_a_fold_can_validate_beside_an_official_test_split(tmp_path):
+    dataset = dataset_of(tmp_path, list("abcd"), split=["train", "train", "test", "test"], fold=[1, 2, None, None])
+    splits = resolve_splits(dataset, validation_fold=2)
+    assert (splits.train.tolist(), splits.validation.tolist(), splits.test.tolist()) == ([0], [1], [2, 3])
+    assert splits.notes == ("validation: fold 2, 1 clips",)
+
+
+def test_without_splits_and_folds_there_is_no_test(tmp_path):
+    splits = resolve_splits(dataset_of(tmp_path, [str(row) for row in range(100)]))
+    assert len(splits.test) == 0
+    assert len(splits.validation) == 10
+    assert everyone_once(splits, 100)
+    assert "validation: 10 of 100 training clips, 10 whole groups drawn with seed 0" in splits.notes[0]
+    assert splits.notes[1].startswith("test: none")
+
+
+@pytest.mark.parametrize(
+    ("columns", "folds", "said"),
+    [
+        ({}, {"test_fold": 1}, "set has no folds, got test fold 1; leave it out"),
+        ({"fold": [1, 2, 3]}, {"test_fold": 4}, "test fold must be one of 1, 2, 3, got 4"),
+        ({"fold": [1, 2, 3]}, {"validation_fold": 0}, "validation fold must be one of 1, 2, 3, got 0"),
+        ({"fold": [1, 2, 3]}, {"test_fold": 2, "validation_fold": 2}, "must differ, got 2 for both"),
+        (
+            {"fold": [1, 2, 3], "split": ["train", "test", "train"]},
+            {"test_fold": 1},
+            "set gives a test split of its own, got test fold 1 too; leave it out",
+        ),
+    ],
+)
+def test_folds_that_are_refused(tmp_path, columns, folds, said):
+    with pytest.raises(InputError) as caught:
+        resolve_splits(dataset_of(tmp_path, list("abc"), **columns), **folds)
+    assert said in str(caught.value)
+
+
+def test_crossings_of_given_splits_are_kept_and_reported(tmp_path):
+    groups = ["x", "y", "x", "y", "z", "z"]
+    splits = resolve_splits(dataset_of(tmp_path, groups, fold=[1, 1, 2, 2, 3, 2]), test_fold=2, validation_fold=3)
+    assert splits.test.tolist() == [2, 3, 5]
+    assert any(note.startswith('test shares 2 groups with train (first: "x"); kept') for note in splits.notes)
+    assert any(note.startswith('test shares 1 groups with validation (first: "z"); kept') for note in splits.notes)
+
+
+def test_a_validation_draw_does_not_depend_on_the_order_of_rows(tmp_path):
+    groups = [f"g{row // 3}" for row in range(300)]
+    order = np.random.default_rng(0).permutation(300)
+    splits = resolve_splits(dataset_of(tmp_path, groups), seed=3)
+    assert len(splits.validation) == 30
+    shuffled = resolve_splits(dataset_of(tmp_path, [groups[row] for row in order]), seed=3)
+    assert sorted(order[shuffled.validation].tolist()) == splits.validation.tolist()
+    other = resolve_splits(dataset_of(tmp_path, groups), seed=4)
+    assert other.validation.tolist() != splits.validation.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=200), st.integers(0, 5))
+def test_a_validation_draw_never_divides_a_group(tmp_path_factory, groups, seed):
+    names = [f"g{group}" for group in groups]
+    splits = resolve_splits(dataset_of(tmp_path_factory.getbasetemp(), names), seed=seed)
+    assert everyone_once(splits, len(names))
+    assert not {names[row] for row in splits.train} & {names[row] for row in splits.validation}
+    sizes = [names.count(name) for name in set(names)]
+    if len(sizes) > 1:
+        assert 1 <= len(splits.validation) <= max(1, round(len(names) / 10), min(sizes))
+        assert len(splits.train)
+    else:
+        assert not len(splits.validation)
+
+
+def test_validation_is_drawn_from_labelled_training_clips_only(tmp_path):
+    groups = [str(row) for row in range(200)]
+    labelled = ["weak" if row < 100 else "none" for row in range(200)]
+    split = ["test" if 50 <= row < 100 else "train" for row in range(200)]
+    splits = resolve_splits(dataset_of(tmp_path, groups, labelled=labelled, split=split))
+    assert len(splits.validation) == 5
+    assert splits.validation.max() < 50
+    assert splits.test.tolist() == list(range(50, 100))
+
+
+def test_one_group_cannot_be_divided_and_that_is_said(tmp_path):
+    splits = resolve_splits(dataset_of(tmp_path, ["x"] * 20))
+    assert len(splits.validation) == 0
+    assert splits.notes[0] == "validation: none; 1 groups of labelled training clips cannot be divided"
