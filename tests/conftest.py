@@ -26,11 +26,12 @@ def sound(tag: str, seed: int, seconds: float = 1.0) -> np.ndarray:
 
 
 def write_class_folders(folder: Path, per_tag: int = 12) -> Path:
-    """A tree of class folders, names as ESC-10's: fold, recording, take."""
-    for tag in TAGS:
-        (folder / tag).mkdir(parents=True)
+    """A tree of class folders with names as ESC-10's: number and tag; fold, recording, take."""
+    for number, tag in enumerate(TAGS, start=1):
+        inside = folder / f"{number:03d} - {tag}"
+        inside.mkdir(parents=True)
         for index in range(per_tag):
-            soundfile.write(folder / tag / f"{index % 3 + 1}-{index:03d}-A.wav", sound(tag, index), RATE_HZ)
+            soundfile.write(inside / f"{index % 3 + 1}-{100 * number + index}-A.wav", sound(tag, index), RATE_HZ)
     return folder
 
 
@@ -42,3 +43,29 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def esc10() -> Path:
     return REPOSITORY / "data" / "esc10"
+
+
+@pytest.fixture(scope="session")
+def small_dataset(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of the class folders, imported."""
+    from earmark.data.importing import import_dataset
+
+    folder = tmp_path_factory.mktemp("dataset") / "sounds"
+    import_dataset(class_folders, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_run(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model trained until it tells the three sounds apart: folds 1 to test, 2 to validate, 3 to learn from."""
+    from earmark.data.dataset import open_dataset
+    from earmark.recipes import find_recipe
+    from earmark.recipes.job import Request
+    from earmark.recipes.run import run_recipe
+
+    run = tmp_path_factory.mktemp("runs") / "run"
+    request = Request(dataset=open_dataset(small_dataset), run=run, test_fold=1, validation_fold=2)
+    settings = {"backbone": "crnn_small", "pretrained": None, "epochs": 40, "batch_size": 4, "final_weights": "last",
+                "learning_rate": 3e-3, "mixup_rate": 0.0, "warmup_steps": 0}  # fmt: skip
+    run_recipe(find_recipe("baseline"), request, settings)
+    return run

@@ -1,0 +1,102 @@
+"""What the loop is fed: an epoch's batches, each a pure function of seed, epoch and position."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from earmark.data import augment
+from earmark.data.augment import Augmentation, Draws
+from earmark.data.clips import Excerpts, IntArray, random_windows, read_batch
+from earmark.data.packs import Pack
+from earmark.data.sampling import epoch_generator
+from earmark.prefetch import prefetched
+from earmark.training.targets import Targets, TargetSource
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """A batch, what it should score, and the draws still to be applied to its features."""
+
+    waveform: torch.Tensor
+    num_samples: torch.Tensor
+    clip_index: IntArray
+    targets: Targets
+    draws: Draws
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A training set in batches.
+
+    Attributes:
+        excerpts: what is learned from; one longer than `length_samples` gives a random window of it.
+        targets: their targets, by position.
+        order: the positions of an epoch, given the epoch; every epoch has as many.
+        length_samples: the length of every training waveform.
+        names: the clip column of the clip table, for messages.
+    """
+
+    pack: Pack
+    excerpts: Excerpts
+    targets: TargetSource
+    order: Callable[[int], IntArray]
+    length_samples: int
+    batch_size: int
+    augmentation: Augmentation
+    seed: int
+    names: pa.ChunkedArray
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; the rest of the epoch's draws are left out, unless that is all there is.
+
+        A last small batch would give BatchNorm statistics of few clips; which clips it leaves out changes every epoch.
+        """
+        return max(1, len(self.order(0)) // self.batch_size)
+
+    def clip_names(self, rows: IntArray) -> list[str]:
+        """The names of clips by their row."""
+        return [str(name) for name in self.names.take(pa.array(rows)).to_pylist()]
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        """The epoch's batches from number `first` on, read and mixed ahead in a thread."""
+        return prefetched(self._batches(epoch, first))
+
+    def _batches(self, epoch: int, first: int) -> Iterator[TrainingBatch]:
+        order = self.order(epoch)
+        draws = augment.draw(self.augmentation, len(order), len(self.excerpts), self.seed, epoch)
+        place = epoch_generator(self.seed, epoch, "window").random(len(order))
+        partner_place = epoch_generator(self.seed, epoch, "partner window").random(len(order))
+        for step in range(first, self.steps_per_epoch):
+            at = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            yield self._batch(order[at], draws.at(at), place[at], partner_place[at])
+
+    def _batch(self, positions: IntArray, draws: Draws, place: FloatArray, partner_place: FloatArray) -> TrainingBatch:
+        batch = read_batch(self.pack, self._windows(positions, place), self.length_samples)
+        targets = self.targets.at(positions)
+        partner = None
+        if draws.mixed.any():
+            mixed = draws.mixed
+            partner = read_batch(
+                self.pack, self._windows(draws.partner[mixed], partner_place[mixed]), self.length_samples
+            ).waveform
+            # Rows that are not mixed name a partner without meaning; reading its few labels too keeps one shape.
+            other = self.targets.at(draws.partner)
+            targets = Targets(
+                *augment.mix_targets(
+                    targets.clipwise, targets.clipwise_weight, other.clipwise, other.clipwise_weight, draws.mixup_lambda
+                )
+            )
+        waveform = batch.waveform
+        if partner is not None or (draws.amplitude != 1).any() or draws.shift.any():
+            waveform = augment.apply_waveform(batch.waveform, batch.num_samples, draws, partner)
+        return TrainingBatch(waveform, batch.num_samples, batch.clip_index, targets, draws)
+
+    def _windows(self, positions: IntArray, place: FloatArray) -> Excerpts:
+        return random_windows(self.excerpts.at(positions), self.length_samples, place)

@@ -1,0 +1,132 @@
+"""How far a training run has come: what a resumed run must know, and what `metrics.jsonl` says."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from earmark.errors import InputError
+from earmark.files import write_text
+from earmark.training.checkpoints import load_state, save_state
+
+
+@dataclass
+class _Totals:
+    """Sums since the last validation."""
+
+    loss: float = 0.0
+    clips: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+
+@dataclass
+class History:
+    """The run so far, saved whole in every checkpoint, so that nothing else has to be in step with it."""
+
+    folder: Path
+    step: int = 0
+    epoch: int = 0
+    records: list[dict[str, Any]] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    kept: list[tuple[str, float]] = field(default_factory=list)
+    totals: _Totals = field(default_factory=_Totals)
+
+    @classmethod
+    def resumed(cls, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> "History":
+        """The history of the last checkpoint, with model, optimiser and generators put back; a new one without it."""
+        path = _state_path(folder)
+        if not path.exists():
+            return cls(folder)
+        about = load_state(path, model, optimizer)
+        about["totals"] = _Totals(**about["totals"])
+        about["kept"] = [(name, value) for name, value in about["kept"]]
+        history = cls(folder=folder, **about)
+        history._write_records()
+        return history
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Writes the checkpoint to go on from, then `metrics.jsonl`, then removes weights no longer kept."""
+        about = asdict(self)
+        del about["folder"]
+        save_state(_state_path(self.folder), model, optimizer, about)
+        self._write_records()
+        names = {name for name, _ in self.kept}
+        for path in _state_path(self.folder).parent.glob("step-*.safetensors"):
+            if path.name not in names:
+                path.unlink()
+
+    def count_step(self, loss: float, clips: int, waited: float, since: float) -> None:
+        """Adds a step that began (with waiting for data) at `since` and ends now."""
+        self.step += 1
+        self.totals.loss += loss * clips
+        self.totals.clips += clips
+        self.totals.steps += 1
+        self.totals.seconds += time.perf_counter() - since
+        self.totals.waited += waited
+
+    def record(self, epoch: int, rate: float, metrics: dict[str, float], select_by: str) -> None:
+        """Adds a validation: the training loss since the last one, the metrics, the speed."""
+        if select_by not in metrics:
+            raise InputError(f'select_by must name a validation metric, found "{select_by}"; there are {list(metrics)}')
+        totals, self.totals = self.totals, _Totals()
+        self.epoch = epoch
+        self.values.append(metrics[select_by])
+        self.records.append(
+            {
+                "epoch": epoch,
+                "step": self.step,
+                "train_loss": totals.loss / totals.clips,
+                "learning_rate": rate,
+                "validation": metrics,
+                "seconds": round(totals.seconds, 3),
+                "clips_per_second": round(totals.clips / totals.seconds, 2),
+                "data_wait": round(totals.waited / totals.seconds, 4),
+            }
+        )
+
+    def last_line(self, epochs: int, select_by: str) -> str:
+        """The last validation in one line of log."""
+        last = self.records[-1]
+        better = " (best so far)" if self.values[-1] > max(self.values[:-1], default=float("-inf")) else ""
+        return (
+            f"epoch {last['epoch']}/{epochs}: training loss {last['train_loss']:.4f}, validation {select_by} "
+            f"{self.values[-1]:.4f}{better}, {last['seconds']:.0f} s, {last['clips_per_second']:.0f} clips/s"
+        )
+
+    def stopped(self, patience: int | None) -> bool:
+        """Whether the last `patience` validations brought nothing better."""
+        if patience is None or len(self.values) <= patience:
+            return False
+        return max(self.values[-patience:]) <= max(self.values[:-patience])
+
+    def is_among_best(self, count: int) -> bool:
+        """Whether the last validation is among the `count` best; of equals, the earlier ones."""
+        return sum(value >= self.values[-1] for value in self.values[:-1]) < count
+
+    def weights_path(self) -> Path:
+        """Where the weights of this step are kept."""
+        return _state_path(self.folder).parent / f"step-{self.step:08d}.safetensors"
+
+    def keep(self, best: int | None) -> None:
+        """Notes that the weights of this step are kept, and (if given) that only the `best` are from now on."""
+        self.kept.append((self.weights_path().name, self.values[-1]))
+        if best is not None:
+            self.kept = sorted(self.kept, key=lambda kept: -kept[1])[:best]
+
+    def kept_paths(self) -> list[Path]:
+        """The kept weights."""
+        return [_state_path(self.folder).parent / name for name, _ in self.kept]
+
+    def _write_records(self) -> None:
+        lines = [json.dumps(record) + "\n" for record in self.records]
+        write_text(self.folder / "metrics.jsonl", "".join(lines))
+
+
+def _state_path(folder: Path) -> Path:
+    return folder / "checkpoints" / "last.safetensors"

@@ -1,0 +1,45 @@
+"""The settings of `fit`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from earmark.config import Settings
+from earmark.training.schedules import Schedule
+
+
+class FitSettings(Settings):
+    """How a tagger is trained."""
+
+    epochs: int = Field(20, ge=1, description="passes over the training set")
+    batch_size: int = Field(32, ge=1, description="clips a step; never chosen by the machine")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam or sgd")
+    beta1: float = Field(0.9, ge=0, lt=1, description="adam's first decay, or sgd's momentum")
+    beta2: float = Field(0.999, ge=0, lt=1, description="adam's second decay")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty inside the optimiser's gradient (not AdamW's)")
+    schedule: Schedule = Field(default_factory=Schedule, description="the learning rate over time")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="of the backbone in training; auto is bf16 where the processor computes it natively"
+    )
+    gradient_clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient; null: not clipped")
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better one before stopping; null: never"
+    )
+    select_by: str = Field("mean_average_precision", description="the validation metric that says which is better")
+    validate_every_steps: int = Field(
+        10_000, ge=1, description="validate this often, and at the end of each epoch in any case"
+    )
+    checkpoint_every_steps: int = Field(
+        500, ge=1, description="save the state to go on from this often, and at each validation in any case"
+    )
+    final_weights: Literal["best", "top_k", "range", "last"] = Field(
+        "best", description="best on validation; the average of the top_k best or of a range of epochs; or the last"
+    )
+    top_k: int = Field(4, ge=1, description="how many checkpoints final_weights=top_k averages")
+    average_from_epoch: int = Field(
+        1, ge=1, description="the first epoch that final_weights=range averages; the last is the last"
+    )
+    refresh_bn: bool = Field(
+        True, description="after averaging, estimate BatchNorm's statistics afresh; false averages them too"
+    )
+    tensorboard: bool = Field(False, description="write TensorBoard events beside metrics.jsonl (extra: tensorboard)")

@@ -1,0 +1,107 @@
+"""The feed: batches as pure functions of seed, epoch and position."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.data.augment import Augmentation
+from earmark.data.clips import Excerpts
+from earmark.training.feed import Feed
+from earmark.training.targets import Targets
+
+LENGTH = 400
+
+
+class RampPack:
+    """Clip i holds i * 1000, i * 1000 + 1, ...; each 1000 + 10 i samples long."""
+
+    rate_hz = 16000
+
+    def read(self, clip_index, onset_samples, num_samples, out) -> None:
+        for row, clip, onset, count in zip(out, clip_index, onset_samples, num_samples, strict=True):
+            row[:count] = clip * 1000 + onset + np.arange(count)
+            row[count:] = 0
+
+
+class OneTag:
+    """Clip i has the target i / 100; odd clips are not annotated."""
+
+    def at(self, positions) -> Targets:
+        positions = torch.from_numpy(np.asarray(positions))
+        return Targets((positions / 100)[:, None].float(), (1 - positions % 2)[:, None].float())
+
+
+def make_feed(**augmentation: object) -> Feed:
+    index = np.arange(21)
+    return Feed(
+        pack=RampPack(),
+        excerpts=Excerpts(index, np.zeros(21, np.int64), 1000 + 10 * index),
+        targets=OneTag(),
+        order=lambda epoch: np.random.default_rng(epoch).permutation(21),
+        length_samples=LENGTH,
+        batch_size=5,
+        augmentation=Augmentation(**augmentation),
+        seed=3,
+        names=None,
+    )
+
+
+def test_an_epoch_is_whole_batches_of_one_length() -> None:
+    batches = list(make_feed().batches(epoch=0))
+    assert [tuple(batch.waveform.shape) for batch in batches] == [(5, LENGTH)] * 4
+    assert all(batch.waveform.dtype == torch.int16 for batch in batches)
+    clips = np.concatenate([batch.clip_index for batch in batches])
+    assert len(set(clips.tolist())) == 20
+
+
+def test_a_window_lies_in_its_clip_and_moves_from_epoch_to_epoch() -> None:
+    feed = make_feed()
+    onsets = {}
+    for epoch in (0, 1):
+        for batch in feed.batches(epoch):
+            for clip, waveform in zip(batch.clip_index, batch.waveform.numpy(), strict=True):
+                onset = int(waveform[0]) - clip * 1000
+                assert 0 <= onset <= 1000 + 10 * clip - LENGTH
+                assert (np.diff(waveform) == 1).all()
+                onsets[epoch, int(clip)] = onset
+    both = [(onsets[0, clip], onsets[1, clip]) for clip in range(21) if (0, clip) in onsets and (1, clip) in onsets]
+    assert sum(one != other for one, other in both) > 15
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_batches_from_the_middle_are_those_of_the_whole_epoch(first: int) -> None:
+    feed = make_feed(mixup_rate=0.5, gain_db=(-6, 6), time_shift_fraction=0.5, time_masks=1, time_mask_frames=5)
+    whole = list(feed.batches(2))[first:]
+    rest = list(feed.batches(2, first))
+    for one, other in zip(whole, rest, strict=True):
+        assert torch.equal(one.waveform, other.waveform)
+        assert torch.equal(one.targets.clipwise, other.targets.clipwise)
+        np.testing.assert_array_equal(one.draws.time_place, other.draws.time_place)
+
+
+def test_the_batch_size_does_not_change_what_a_position_draws() -> None:
+    feed = make_feed(mixup_rate=0.5, gain_db=(-6, 6))
+    by_five = torch.cat([batch.waveform for batch in feed.batches(1)])
+    by_ten = torch.cat([batch.waveform for batch in replace(feed, batch_size=10).batches(1)])
+    assert torch.equal(by_five, by_ten)
+
+
+def test_mixtures_mix_targets_alike_and_an_unknown_label_stays_unknown() -> None:
+    feed = make_feed(mixup_rate=1.0)
+    for batch in feed.batches(0):
+        share = torch.from_numpy(batch.draws.mixup_lambda)
+        clip, partner = torch.from_numpy(batch.clip_index), torch.from_numpy(batch.draws.partner)
+        expected = share * clip / 100 + (1 - share) * partner / 100
+        torch.testing.assert_close(batch.targets.clipwise[:, 0], expected.float())
+        known = (clip % 2 == 0) & (partner % 2 == 0)
+        torch.testing.assert_close(batch.targets.clipwise_weight[:, 0], known.float())
+        assert batch.waveform.dtype == torch.float32
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
+    feed = replace(make_feed(), batch_size=64)
+    assert feed.steps_per_epoch == 1
+    (batch,) = feed.batches(0)
+    assert len(batch.clip_index) == 21

@@ -1,0 +1,182 @@
+"""fit(): what it learns, keeps, averages and refuses."""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.data.augment import Augmentation
+from earmark.data.clips import whole_clips
+from earmark.data.dataset import open_dataset
+from earmark.data.packs import open_pack
+from earmark.data.sampling import shuffled
+from earmark.errors import InputError
+from earmark.features import PRESETS
+from earmark.models.settings import BackboneConfig, TaggerConfig
+from earmark.models.tagger import Tagger
+from earmark.scores.predict import clip_scores
+from earmark.tensor_files import load_tensors
+from earmark.training.feed import Feed
+from earmark.training.loop import fit
+from earmark.training.schedules import Schedule
+from earmark.training.settings import FitSettings
+from earmark.training.targets import Targets, WeakLabels
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def feed(small_dataset: Path) -> Feed:
+    dataset = open_dataset(small_dataset)
+    pack = open_pack(dataset, 16000)
+    clips = whole_clips(pack, np.arange(dataset.num_clips))
+    return Feed(
+        pack=pack,
+        excerpts=clips,
+        targets=WeakLabels(dataset.labels(), clips),
+        order=functools.partial(shuffled, len(clips), 0),
+        length_samples=8000,
+        batch_size=8,
+        augmentation=Augmentation(mixup_rate=0.5),
+        seed=0,
+        names=dataset.clips["clip"],
+    )
+
+
+def small_tagger(seed: int = 0) -> Tagger:
+    torch.manual_seed(seed)
+    config = TaggerConfig(
+        front_end=PRESETS["psl"], backbone=BackboneConfig(name="crnn_small"), vocabulary=("Click", "Noise", "Tone")
+    )
+    return Tagger(config)
+
+
+def settings(**changes: object) -> FitSettings:
+    return FitSettings(
+        **{"epochs": 3, "batch_size": 8, "precision": "fp32", "schedule": Schedule(learning_rate=3e-3)} | changes
+    )
+
+
+def values(*numbers: float):
+    """A validation that gives these values one after another."""
+    left = list(numbers)
+    return lambda tagger: {"mean_average_precision": left.pop(0)}
+
+
+def test_it_learns_three_sounds(feed: Feed, tmp_path: Path) -> None:
+    tagger = small_tagger()
+    history = fit(tagger, feed, values(*[0.0] * 25), settings(epochs=25, final_weights="last"), tmp_path, device=CPU)
+    assert history.records[-1]["train_loss"] < 0.6 * history.records[0]["train_loss"]
+    rows, scores = clip_scores(tagger, feed.pack, np.arange(36), device=CPU)
+    truth = feed.targets.labels.rows(rows)
+    assert (scores.argmax(1) == truth.argmax(1)).mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights(feed: Feed, tmp_path: Path) -> None:
+    taggers = [small_tagger(), small_tagger()]
+    for index, tagger in enumerate(taggers):
+        fit(tagger, feed, values(0.1, 0.2, 0.3), settings(), tmp_path / str(index), device=CPU)
+    for one, other in zip(*(tagger.state_dict().values() for tagger in taggers), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept_epochs"),
+    [
+        ({"final_weights": "best"}, [2]),
+        ({"final_weights": "top_k", "top_k": 2}, [2, 4]),
+        ({"final_weights": "range", "average_from_epoch": 3}, [3, 4]),
+        ({"final_weights": "last"}, []),
+    ],
+)
+def test_which_weights_are_final(feed: Feed, tmp_path: Path, changes: dict, kept_epochs: list[int]) -> None:
+    tagger = small_tagger()
+    chosen = settings(epochs=4, refresh_bn=False, **changes)
+    fit(tagger, feed, values(0.1, 0.9, 0.3, 0.5), chosen, tmp_path, device=CPU)
+    kept = sorted((tmp_path / "checkpoints").glob("step-*.safetensors"))
+    assert [load_tensors(path)[1]["epoch"] for path in kept] == kept_epochs
+    if kept:
+        weights = [load_tensors(path)[0] for path in kept]
+        for name, tensor in tagger.state_dict().items():
+            mean = torch.stack([each[name].double() for each in weights]).mean(0)
+            if tensor.is_floating_point():
+                torch.testing.assert_close(tensor, mean.float(), rtol=0, atol=1e-7)
+
+
+def test_averaged_weights_get_batchnorm_statistics_of_their_own(feed: Feed, tmp_path: Path) -> None:
+    taggers = [small_tagger(), small_tagger()]
+    for tagger, refresh in zip(taggers, (True, False), strict=True):
+        chosen = settings(final_weights="top_k", top_k=2, refresh_bn=refresh)
+        fit(tagger, feed, values(0.1, 0.2, 0.3), chosen, tmp_path / str(refresh), device=CPU)
+    fresh, averaged = (tagger.state_dict() for tagger in taggers)
+    differing = {name for name in fresh if not torch.equal(fresh[name], averaged[name])}
+    assert any("running_mean" in name for name in differing)
+    assert all("running_" in name or "num_batches" in name for name in differing)
+    momenta = {m.momentum for m in taggers[0].modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    assert None not in momenta
+
+
+def test_it_stops_when_nothing_gets_better(feed: Feed, tmp_path: Path) -> None:
+    history = fit(
+        small_tagger(), feed, values(0.5, 0.6, 0.6, 0.4, 0.9), settings(epochs=5, patience=2), tmp_path, device=CPU
+    )
+    assert history.epoch == 4
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["validation"]["mean_average_precision"] for line in lines] == [0.5, 0.6, 0.6, 0.4]
+
+
+def test_validation_within_an_epoch_and_at_its_end(feed: Feed, tmp_path: Path) -> None:
+    assert feed.steps_per_epoch == 4
+    history = fit(
+        small_tagger(), feed, values(0.1, 0.2), settings(epochs=1, validate_every_steps=3), tmp_path, device=CPU
+    )
+    assert [record["step"] for record in history.records] == [3, 4]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_clips_named(feed: Feed, tmp_path: Path) -> None:
+    def loss(output, targets: Targets) -> torch.Tensor:
+        return output.clipwise.sum(1) * torch.nan
+
+    tagger = small_tagger()
+    before = {name: tensor.clone() for name, tensor in tagger.named_parameters()}
+    with pytest.raises(
+        InputError, match=r"the loss must be finite, found NaN or infinity in epoch 1, step 1; clips"
+    ) as e:
+        fit(tagger, feed, values(), settings(), tmp_path, device=CPU, loss=loss)
+    first = shuffled(36, 0, 0)[:8]
+    assert ", ".join(feed.clip_names(first)) in str(e.value)
+    assert "\n" not in str(e.value)
+    for name, tensor in tagger.named_parameters():
+        assert torch.equal(tensor, before[name])
+
+
+def test_the_gradient_is_clipped(feed: Feed, tmp_path: Path) -> None:
+    moved = []
+    for clip in (None, 1e-6):
+        tagger = small_tagger()
+        before = [parameter.detach().clone() for parameter in tagger.parameters()]
+        chosen = settings(epochs=1, optimizer="sgd", gradient_clip=clip, final_weights="last")
+        fit(tagger, feed, values(0.0), chosen, tmp_path / str(clip), device=CPU)
+        pairs = zip(before, tagger.parameters(), strict=True)
+        moved.append(sum((one - other).pow(2).sum().item() for one, other in pairs) ** 0.5)
+    # Four steps of momentum .9 move at most 4 + 3 x .9 + ... < 10 times rate x norm.
+    assert 0 < moved[1] < 10 * 3e-3 * 1e-6
+    assert moved[0] > 100 * moved[1]
+
+
+def test_tensorboard_gets_the_numbers_of_the_records(feed: Feed, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = fit(small_tagger(), feed, values(0.1, 0.2, 0.3), settings(tensorboard=True), tmp_path, device=CPU)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    written = [(event.step, event.value) for event in events.Scalars("train_loss")]
+    assert written == [(r["step"], pytest.approx(r["train_loss"])) for r in history.records]
+
+
+def test_select_by_names_a_metric(feed: Feed, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match='found "f1"'):
+        fit(small_tagger(), feed, values(0.1), settings(select_by="f1"), tmp_path, device=CPU)
