@@ -1,0 +1,66 @@
+"""A model and packed clips give scores."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from earmark.data.clips import Batch, Excerpts, IntArray, read_batch, whole_clips, windows
+from earmark.data.packs import Pack
+from earmark.models.tagger import Tagger
+from earmark.prefetch import prefetched
+from earmark.progress import progress_bar
+from earmark.timing import samples_from_seconds
+
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+
+LONG_S = 30.0
+"""Recordings over this many seconds are scored in windows of the training length."""
+
+
+def window_samples(tagger: Tagger) -> int:
+    """The window that long recordings are scored in: the training length, or 10 s where the model does not say."""
+    return samples_from_seconds(tagger.config.training_length_s or 10.0, tagger.rate_hz)
+
+
+def clip_scores(
+    tagger: Tagger, pack: Pack, rows: IntArray, *, device: torch.device, batch_size: int = 32
+) -> tuple[IntArray, FloatArray]:
+    """The clipwise scores of whole clips: the rows that the pack holds, and their scores (clip, tag).
+
+    A clip over 30 s is cut into windows of the training length and gets the maximum over them.
+    """
+    clips = whole_clips(pack, rows)
+    long = clips.num_samples > samples_from_seconds(LONG_S, pack.rate_hz)
+    window = window_samples(tagger)
+    hop = np.where(long, window, np.maximum(clips.num_samples, 1))
+    parts = windows(clips, hop, hop)
+    scores = excerpt_scores(tagger, pack, parts, device=device, batch_size=batch_size)
+    firsts = np.flatnonzero(np.diff(parts.clip_index, prepend=-1))
+    return clips.clip_index, np.maximum.reduceat(scores, firsts) if len(parts) else scores
+
+
+def excerpt_scores(
+    tagger: Tagger, pack: Pack, excerpts: Excerpts, *, device: torch.device, batch_size: int = 32
+) -> FloatArray:
+    """The clipwise scores of excerpts, float32 (excerpt, tag), in their order, in fp32."""
+    scores = np.zeros((len(excerpts), len(tagger.config.vocabulary)), np.float32)
+    tagger.to(device).eval()
+    with torch.inference_mode(), progress_bar(len(excerpts), "scoring", "clip") as bar:
+        for positions, batch in prefetched(_batches(tagger, pack, excerpts, batch_size)):
+            said = tagger(batch.waveform.to(device), batch.num_samples.to(device))
+            scores[positions] = said.clipwise.float().cpu().numpy()
+            bar.update(len(positions))
+    return scores
+
+
+def _batches(tagger: Tagger, pack: Pack, excerpts: Excerpts, batch_size: int) -> Iterator[tuple[IntArray, Batch]]:
+    """Batches of one padded length each; a clip's padded length is its own, whatever its batch mates."""
+    lengths, which = np.unique(excerpts.num_samples, return_inverse=True)
+    padded = np.array([tagger.padded_samples(int(length)) for length in lengths], np.int64)[which]
+    for length in np.unique(padded):
+        alike = np.flatnonzero(padded == length)
+        for first in range(0, len(alike), batch_size):
+            positions = alike[first : first + batch_size]
+            yield positions, read_batch(pack, excerpts.at(positions), int(length))

@@ -1,0 +1,236 @@
+"""Tags of recordings on disk: one file, a folder, recordings of any length, with memory independent of length."""
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from earmark.data.audio import AUDIO_SUFFIXES, AudioError, blocks
+from earmark.errors import InputError
+from earmark.files import written_aside
+from earmark.models.tagger import Tagger
+from earmark.prefetch import prefetched
+from earmark.scores.predict import LONG_S, window_samples
+from earmark.timing import seconds_from_samples
+
+Int16Array = npt.NDArray[np.int16]
+FloatArray = npt.NDArray[np.float32]
+
+MAX_BATCH = 16
+AHEAD = 4 * MAX_BATCH
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What the model says of a recording or of a window in it.
+
+    Attributes:
+        scores: (tag,) in [0, 1].
+        embedding: (channel,).
+        onset, offset: seconds of the window; None for the whole recording.
+    """
+
+    path: str
+    scores: FloatArray
+    embedding: FloatArray
+    onset: float | None = None
+    offset: float | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A recording that cannot be read, and why."""
+
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A waveform to score: a whole recording (no onset) or a window of it."""
+
+    path: str
+    waveform: Int16Array
+    onset_samples: int | None = None
+
+
+@dataclass(frozen=True)
+class _EndOfWindows:
+    path: str
+
+
+class RecordingTagger:
+    """Tags recordings with a model.
+
+    >>> tagger = load_tagger("run")  # doctest: +SKIP
+    >>> tagger("dog.wav")[0]  # doctest: +SKIP
+    {'tag': 'Dog bark', 'score': 0.98}
+    """
+
+    def __init__(self, tagger: Tagger, device: torch.device) -> None:
+        self.tagger = tagger.to(device).eval()
+        self.device = device
+        self.tags = list(tagger.config.vocabulary)
+
+    def __call__(self, path: str | Path) -> list[dict[str, Any]]:
+        """The tags of one recording, `{"tag", "score"}`, best first; of a long one, their maxima over its windows.
+
+        Raises:
+            InputError: the recording cannot be read.
+        """
+        *_, last = self.tag([str(path)])
+        if isinstance(last, Unreadable):
+            raise InputError(f"{path}: {last.problem}")
+        order = np.argsort(-last.scores, kind="stable")
+        return [{"tag": self.tags[k], "score": float(last.scores[k])} for k in order]
+
+    def tag(self, paths: Iterable[str]) -> Iterator[Tagged | Unreadable]:
+        """The tags of recordings in their order; of one over 30 s its windows first, then their maxima.
+
+        A recording that breaks off midway gives the windows before the break, and then its problem.
+        """
+        total: _Total | None = None
+        for item in self._scored(paths):
+            if isinstance(item, _EndOfWindows):
+                assert total is not None
+                yield total.tagged(item.path)
+                total = None
+                continue
+            yield item
+            if isinstance(item, Tagged) and item.onset is not None:
+                total = total.with_window(item) if total else _Total(item.scores, item.embedding, 1)
+            else:
+                total = None
+
+    def _scored(self, paths: Iterable[str]) -> Iterator[Tagged | Unreadable | _EndOfWindows]:
+        """The pieces in their order, waveforms as what the model says of them; neighbours alike share a batch."""
+        waiting: list[_Piece] = []
+        for item in prefetched(self._pieces(paths), AHEAD):
+            joins = isinstance(item, _Piece) and len(waiting) < MAX_BATCH and self._alike([*waiting[:1], item])
+            if not joins:
+                yield from self._score(waiting)
+                waiting = []
+            if isinstance(item, _Piece):
+                waiting.append(item)
+            else:
+                yield item
+        yield from self._score(waiting)
+
+    def _alike(self, pieces: Sequence[_Piece]) -> bool:
+        """Whether waveforms share a padded length, so that they may share a batch."""
+        return len({self.tagger.padded_samples(len(piece.waveform)) for piece in pieces}) == 1
+
+    def _score(self, pieces: Sequence[_Piece]) -> list[Tagged]:
+        if not pieces:
+            return []
+        batch = np.zeros((len(pieces), self.tagger.padded_samples(len(pieces[0].waveform))), np.int16)
+        for row, piece in zip(batch, pieces, strict=True):
+            row[: len(piece.waveform)] = piece.waveform[: len(row)]
+        num_samples = torch.tensor([min(len(piece.waveform), batch.shape[1]) for piece in pieces])
+        with torch.inference_mode():
+            features, num_valid_frames = self.tagger.features(
+                torch.from_numpy(batch).to(self.device), num_samples.to(self.device)
+            )
+            scores, embedding = self.tagger.scores_and_embedding(features, num_valid_frames)
+        rows = zip(pieces, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)
+        return [self._tagged(piece, said, embedded) for piece, said, embedded in rows]
+
+    def _tagged(self, piece: _Piece, scores: FloatArray, embedding: FloatArray) -> Tagged:
+        if piece.onset_samples is None:
+            return Tagged(piece.path, scores, embedding)
+        rate_hz = self.tagger.rate_hz
+        onset = seconds_from_samples(piece.onset_samples, rate_hz)
+        offset = seconds_from_samples(piece.onset_samples + len(piece.waveform), rate_hz)
+        return Tagged(piece.path, scores, embedding, onset, offset)
+
+    def _pieces(self, paths: Iterable[str]) -> Iterator[_Piece | _EndOfWindows | Unreadable]:
+        for path in paths:
+            try:
+                yield from self._pieces_of(path)
+            except AudioError as error:
+                yield Unreadable(path, str(error))
+
+    def _pieces_of(self, path: str) -> Iterator[_Piece | _EndOfWindows]:
+        """A recording up to 30 s whole; a longer one in windows of the training length, the last ending with it."""
+        parts = blocks(Path(path), self.tagger.rate_hz, LONG_S)
+        start, more = next(parts), next(parts, None)
+        if more is None:
+            yield _Piece(path, start)
+            return
+        window = window_samples(self.tagger)
+        for onset, waveform in _windows_of(itertools.chain([start, more], parts), window):
+            yield _Piece(path, waveform, onset)
+        yield _EndOfWindows(path)
+
+
+def _windows_of(parts: Iterable[Int16Array], window: int) -> Iterator[tuple[int, Int16Array]]:
+    """(onset, waveform) of windows one after another over a stream of at least one window.
+
+    A rest shorter than a window makes the last window begin earlier, so that it ends with the stream.
+    """
+    held, onset = np.empty(0, np.int16), 0  # what is not in a window yet, after the last whole window
+    before = held
+    for part in parts:
+        held = np.concatenate([held, part])
+        whole = len(held) // window * window
+        for first in range(0, whole, window):
+            yield onset + first, held[first : first + window]
+        if whole:
+            before = held[whole - window : whole]
+        held, onset = held[whole:], onset + whole
+    if len(held):
+        last = np.concatenate([before, held])[-window:]
+        yield onset + len(held) - len(last), last
+
+
+@dataclass(frozen=True)
+class _Total:
+    """The windows of a recording so far."""
+
+    scores: FloatArray
+    embedding_sum: FloatArray
+    num_windows: int
+
+    def with_window(self, window: Tagged) -> "_Total":
+        return _Total(
+            np.maximum(self.scores, window.scores), self.embedding_sum + window.embedding, self.num_windows + 1
+        )
+
+    def tagged(self, path: str) -> Tagged:
+        return Tagged(path, self.scores, self.embedding_sum / np.float32(self.num_windows))
+
+
+def find_recordings(paths: Sequence[str]) -> list[str]:
+    """The recordings that paths name: files as they are, folders by the audio files in them, - a list on stdin.
+
+    Raises:
+        InputError: a path is not there, or a folder holds no audio file.
+    """
+    found = []
+    for path in paths:
+        if path == "-":
+            found += [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        elif Path(path).is_dir():
+            inside = sorted(
+                str(file) for file in Path(path).rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+            )
+            if not inside:
+                raise InputError(f"{path} must hold audio files, found none ({', '.join(sorted(AUDIO_SUFFIXES))})")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def write_embeddings(path: Path, named: Sequence[tuple[str, FloatArray]]) -> None:
+    """Writes `paths` (recording,) and `embeddings` (recording, channel) as one npz file, whole or not at all."""
+    names = np.array([name for name, _ in named], dtype=np.str_)
+    embeddings = np.stack([embedding for _, embedding in named]) if named else np.zeros((0, 0), np.float32)
+    with written_aside(path) as aside:
+        np.savez(aside, paths=names, embeddings=embeddings)
