@@ -1,0 +1,68 @@
+"""The command's frame: options that mean the same everywhere, and what goes to stderr."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import earmark
+
+LEFT_OUT = 3
+"""Exit code of a verb that finished but left files out; each is named on stderr."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Turns audio with imperfect labels into a good tagger, and says what it thinks of the labels.",
+    epilog="Start with: earmark import FOLDER -o DATASET && earmark train baseline DATASET -o RUN && "
+    "earmark tag RUN a.wav. Exit codes: 0 done; 1 a bug; 2 something given cannot be used; "
+    "3 done, but files were left out.",
+)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(f"earmark {earmark.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _frame(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+) -> None:
+    pass
+
+
+def _set_up_logging(verbose: bool, quiet: bool) -> None:
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
+    logging.getLogger("earmark").setLevel(level)
+    from earmark.progress import show_progress
+
+    show_progress(not quiet)
+
+
+def _verbose(verbose: bool) -> bool:
+    if verbose:
+        _set_up_logging(verbose=True, quiet=False)
+    return verbose
+
+
+def _quiet(quiet: bool) -> bool:
+    _set_up_logging(verbose=False, quiet=quiet)
+    return quiet
+
+
+DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `earmark import`.")]
+ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder or a run folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of every draw.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Threads that decode; default: one a core.")]
+# -q is read before -v, so that both given mean -v.
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, is_eager=True, help="Warnings only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_verbose, help="Say more.")]

@@ -1,0 +1,94 @@
+"""Verbs that train: recipes, train."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app
+from earmark.errors import InputError
+
+
+@app.command()
+def recipes(quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """The recipes there are.
+
+    Example: earmark recipes
+    """
+    from earmark.recipes import RECIPES
+
+    for recipe in RECIPES.values():
+        print(f"{recipe.name:<12} {recipe.summary}")
+    print("\nSettings of one: earmark train RECIPE --show")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of `earmark recipes`.")],
+    dataset: Annotated[Path | None, typer.Argument(metavar="DATASET", help="Made by `earmark import`.")] = None,
+    more_settings: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder to make.")] = None,
+    labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer to learn from.")] = "given",
+    test_fold: Annotated[int | None, typer.Option(help="The fold that is the test split.")] = None,
+    validation_fold: Annotated[int | None, typer.Option(help="The fold that is the validation split.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Fine-tune this model.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE ...", help="Settings; see --show.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print every setting and stop.")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a tagger by a recipe.
+
+    Example: earmark train baseline sounds -o run --test-fold 5 --validation-fold 4 --set epochs=20
+    """
+    from earmark.config import describe, parse_overrides, settings_from
+    from earmark.recipes import find_recipe
+
+    chosen = find_recipe(recipe)
+    words = list(settings or [])
+    # `--set a=1 b=2`: the words after the first arrive as arguments, the first of them perhaps as DATASET.
+    words += [word for word in (more_settings or [])]
+    if dataset is not None and show and "=" in str(dataset):
+        words.append(str(dataset))
+    overrides = parse_overrides(words)
+    if show:
+        _print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")))
+        return
+    if dataset is None or out is None:
+        raise InputError("train needs a data set and a run folder: earmark train RECIPE DATASET -o RUN")
+    from earmark.data.dataset import open_dataset
+    from earmark.environment import resolve_device
+    from earmark.recipes.job import Request
+    from earmark.recipes.run import run_recipe
+
+    request = Request(
+        dataset=open_dataset(dataset),
+        run=out,
+        layer=labels,
+        test_fold=test_fold,
+        validation_fold=validation_fold,
+        init=init,
+        seed=seed,
+        device=resolve_device(device),
+        workers=workers,
+        resume=resume,
+    )
+    run_recipe(chosen, request, overrides)
+    print(f"model: {out / 'model'}")
+    print(f"next:  earmark evaluate {out} {dataset} --split test")
+
+
+def _print_settings(rows: list[tuple[str, str, str, str]]) -> None:
+    width = max(len(f"{key}={value}") for _, key, value, _ in rows)
+    shown = None
+    for group, key, value, description in rows:
+        if group != shown:
+            print(f"\n{group or 'recipe'}")
+            shown = group
+        print(f"  {key}={value:<{width - len(key)}}  {description}")

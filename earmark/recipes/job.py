@@ -1,0 +1,105 @@
+"""What every recipe is given, and the steps that all share: the split, the pack, the tagger to begin with."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+
+from earmark.config import Settings
+from earmark.data.clips import Excerpts, whole_clips
+from earmark.data.dataset import Dataset
+from earmark.data.packs import Pack, open_pack
+from earmark.data.splits import Splits
+from earmark.errors import InputError
+from earmark.evaluation import validation_metrics
+from earmark.features import PRESETS
+from earmark.files import write_json
+from earmark.models.tagger import Tagger, load_model, rebuild_head
+from earmark.recipes.parts import ModelSettings, new_tagger
+
+log = logging.getLogger(__name__)
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for beside the recipe's settings.
+
+    Attributes:
+        run: the run folder.
+        layer: the label layer to learn from.
+        init: a model to fine-tune.
+        workers: threads that decode; None for one a core.
+    """
+
+    dataset: Dataset
+    run: Path
+    layer: str = "given"
+    test_fold: int | None = None
+    validation_fold: int | None = None
+    init: Path | None = None
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Job(Generic[SettingsT]):
+    """A request with its settings and splits resolved."""
+
+    request: Request
+    settings: SettingsT
+    splits: Splits
+
+    def pack(self, model: ModelSettings) -> Pack:
+        """The data set's pack at the model's rate, made where it is not there yet."""
+        init = self.request.init
+        rate_hz = load_model(init).rate_hz if init else PRESETS[model.front_end].rate_hz
+        return open_pack(self.request.dataset, rate_hz, workers=self.request.workers)
+
+    def training_clips(self, pack: Pack) -> Excerpts:
+        """The training split's clips that the pack holds; writes `data.json`, which says what was used."""
+        clips = whole_clips(pack, self.splits.train)
+        if not len(clips):
+            raise InputError(f"{self._split_name('train')} must hold clips that can be read, found none")
+        self._write_data(pack)
+        return clips
+
+    def validation(self, pack: Pack) -> Callable[[Tagger], dict[str, float]]:
+        """What gives the metrics of a tagger on the validation split."""
+        request = self.request
+        rows = whole_clips(pack, self.splits.validation).clip_index
+        if not request.dataset.labels(request.layer).counts(rows).any():
+            raise InputError(f"{self._split_name('validation')} must hold clips with tags that can be read, found none")
+        return lambda tagger: validation_metrics(tagger, request.dataset, pack, rows, request.layer, request.device)
+
+    def tagger(self, model: ModelSettings, pack: Pack, clips: Excerpts, length_s: float) -> Tagger:
+        """The tagger to begin with: new as the settings say, or `--init`'s with its own architecture."""
+        request = self.request
+        if request.init is None:
+            return new_tagger(model, request.dataset.vocabulary, pack, clips, length_s, request.seed)
+        tagger = rebuild_head(load_model(request.init), request.dataset.vocabulary)
+        log.info("fine-tuning %s: its front end, backbone and head are kept", request.init)
+        return tagger
+
+    def _split_name(self, split: str) -> str:
+        return f"the {split} split of {self.request.dataset.name}"
+
+    def _write_data(self, pack: Pack) -> None:
+        used = {name: int((pack.num_samples[rows] > 0).sum()) for name, rows in self.splits.by_name().items()}
+        # What import saw from outside, packing sees again: each is told once.
+        found = dict.fromkeys((*self.request.dataset.problems(), *pack.problems))
+        problems = [asdict(problem) for problem in found]
+        for note in self.splits.notes:
+            log.info("%s", note)
+        notes = [*self.splits.notes, *self.request.dataset.about.get("import", {}).get("notes", [])]
+        for (outcome, kind), count in sorted(Counter((p["outcome"], p["kind"]) for p in problems).items()):
+            log.info("%s: %d x %s", outcome, count, kind)
+        log.info("clips used: %s", ", ".join(f"{name} {count}" for name, count in used.items()))
+        write_json(self.request.run / "data.json", {**used, "notes": notes, "problems": problems})

@@ -1,0 +1,113 @@
+"""Steps that recipes share: the tagger to begin with, the length of a training waveform."""
+
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field, ValidationInfo, field_validator
+
+from earmark.config import Settings
+from earmark.data.clips import Excerpts, random_windows, read_batch
+from earmark.data.packs import Pack
+from earmark.data.sampling import epoch_generator
+from earmark.data.vocabulary import Vocabulary
+from earmark.errors import did_you_mean
+from earmark.features import PRESETS, FrontEnd, LogMel, normalisation_from
+from earmark.models.heads import HEADS
+from earmark.models.pretrained import load_imagenet
+from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
+from earmark.models.tagger import BACKBONES, Tagger
+from earmark.timing import samples_from_seconds
+
+log = logging.getLogger(__name__)
+
+LONGEST_CHUNK_S = 10.0
+NORMALISE_CLIPS = 500
+
+
+class ModelSettings(Settings):
+    """The tagger that training begins with, unless it is given one."""
+
+    front_end: Literal["psl", "psla"] = Field("psl", description="psl (64 mels) or psla (128 mels), both 16 kHz")
+    normalise: bool = Field(True, description="normalise features by the training split's mean and deviation")
+    backbone: str = Field(
+        "efficientnet_lite0",
+        description="efficientnet_lite0, efficientnet_b0, efficientnet_b1, efficientnet_b2, mobilenetv2 or crnn_small",
+    )
+    pretrained: str | None = Field(
+        "bundled", description="bundled (ImageNet, efficientnet_lite0 only), a timm safetensors file, or null: none"
+    )
+    stem: Literal["sum", "random"] = Field("sum", description="how the pretrained colour stem becomes one channel")
+    padding: Literal["symmetric", "same"] | None = Field(None, description="null: the usual of the backbone")
+    bn_eps: float | None = Field(None, gt=0, description="epsilon of BatchNorm; null: the usual of the backbone")
+    stochastic_depth: float = Field(0.0, ge=0, lt=1, description="rate at which the last block is dropped in training")
+    head: str = Field("mean", description="mean, max, linear_softmax, attention, multi_head_attention or sigmoid_mean")
+    num_heads: int = Field(4, ge=1, description="heads of multi_head_attention")
+    dropout: float = Field(0.0, ge=0, lt=1, description="rate at which embedding values are dropped in training")
+    pool_over: Literal["valid", "all"] = Field("valid", description="pool over valid steps or over all, padded too")
+
+    @field_validator("backbone", "head")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        known = BACKBONES if info.field_name == "backbone" else HEADS
+        if name not in known:
+            raise ValueError(f"unknown {info.field_name}{did_you_mean(name, known)}")
+        return name
+
+    def tagger_config(self, vocabulary: Vocabulary, front_end: FrontEnd, length_s: float) -> TaggerConfig:
+        """The tagger's own settings."""
+        chosen = {"name": self.backbone, "stochastic_depth": self.stochastic_depth}
+        usual = {"padding": self.padding, "bn_eps": self.bn_eps}
+        return TaggerConfig.model_validate(
+            {
+                "front_end": front_end,
+                "backbone": BackboneConfig.model_validate(chosen | {k: v for k, v in usual.items() if v is not None}),
+                "head": HeadConfig(
+                    name=self.head, num_heads=self.num_heads, dropout=self.dropout, pool_over=self.pool_over
+                ),
+                "vocabulary": vocabulary.tags,
+                "ids": vocabulary.ids,
+                "training_length_s": length_s,
+            }
+        )
+
+
+def new_tagger(
+    settings: ModelSettings, vocabulary: Vocabulary, pack: Pack, clips: Excerpts, length_s: float, seed: int
+) -> Tagger:
+    """A tagger with the settings' front end, normalised on the training clips, and pretrained weights if any."""
+    front_end = PRESETS[settings.front_end]
+    if settings.normalise:
+        front_end = normalised(front_end, pack, clips, length_s, seed)
+    tagger = Tagger(settings.tagger_config(vocabulary, front_end, length_s))
+    if settings.pretrained is not None:
+        load_imagenet(tagger.backbone, settings.pretrained, settings.stem)
+    return tagger
+
+
+def normalised(front_end: FrontEnd, pack: Pack, clips: Excerpts, length_s: float, seed: int) -> FrontEnd:
+    """The front end with mean and deviation of the clips' features (of at most 500 of them, drawn by the seed)."""
+    length = samples_from_seconds(length_s, pack.rate_hz)
+    raw = LogMel(front_end.model_copy(update={"mean": 0.0, "std": 1.0}))
+    generator = epoch_generator(seed, 0, "normalisation")
+    chosen = np.sort(generator.permutation(len(clips))[:NORMALISE_CLIPS])
+    parts = random_windows(clips.at(chosen), length, generator.random(len(chosen)))
+
+    def features() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for first in range(0, len(parts), 16):
+            batch = read_batch(pack, parts.at(np.arange(first, min(first + 16, len(parts)))), length)
+            yield raw(batch.waveform, batch.num_samples, None)
+
+    mean, std = normalisation_from(features())
+    log.info("features of %d training clips: mean %.3f, standard deviation %.3f", len(parts), mean, std)
+    return front_end.model_copy(update={"mean": mean, "std": std})
+
+
+def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int) -> float:
+    """The length of a training waveform: as set, else the longest training clip's, at most 10 s."""
+    if chunk_s is not None:
+        return chunk_s
+    longest_s = float(clips.num_samples.max()) / rate_hz
+    return min(LONGEST_CHUNK_S, round(longest_s, 2))

@@ -1,0 +1,158 @@
+"""Every verb as a user types it: what it prints, where, and with which exit code."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.cli.command import earmark
+from tests.conftest import RATE_HZ, TAGS, sound
+
+VERBS = ("import", "pack", "info", "diff", "recipes", "train", "evaluate", "tag", "report")
+
+
+def test_help_needs_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; import earmark.cli; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'pyarrow')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_answers_help_with_an_example(verb: str) -> None:
+    answer = earmark(verb, "--help")
+    assert answer.returncode == 0
+    assert f"Example: earmark {verb}" in answer.stdout
+
+
+def test_import_prints_what_it_found(class_folders: Path, tmp_path: Path) -> None:
+    answer = earmark("import", class_folders, "-o", tmp_path / "sounds", "--tables", "csv")
+    assert answer.returncode == 0, answer.stderr
+    assert "usable" in answer.stdout
+    assert "36" in answer.stdout
+    assert (tmp_path / "sounds" / "clips.csv").exists()
+
+
+def test_info_and_recipes(small_dataset: Path) -> None:
+    answer = earmark("info", small_dataset)
+    assert "36 clips of 36 recordings, 3 tags" in answer.stdout
+    assert "fold: 1 12, 2 12, 3 12" in answer.stdout
+    assert earmark("recipes").stdout.startswith("baseline ")
+
+
+def test_show_prints_every_setting_with_a_line_of_text() -> None:
+    answer = earmark("train", "baseline", "--show", "--set", "epochs=3", "batch_size=5")
+    assert answer.returncode == 0, answer.stderr
+    assert "epochs=3 " in answer.stdout
+    assert "batch_size=5 " in answer.stdout
+    settings = [line for line in answer.stdout.splitlines() if "=" in line]
+    assert all(len(line.split("  ")) > 1 and line.rstrip()[-1] != "=" for line in settings)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "basline", "d", "-o", "r"], 'unknown recipe "basline"; did you mean "baseline"?'),
+        (["train", "baseline", "--show", "--set", "epoch=3"], 'unknown key "epoch" in recipe baseline; did you mean'),
+        (["train", "baseline", "--show", "--set", "epochs=0"], '"epochs" in recipe baseline'),
+        (["train", "baseline", "nowhere", "-o", "r"], "nowhere: must be a data set"),
+        (["train", "baseline"], "train needs a data set and a run folder"),
+        (["tag", "nowhere", "a.wav"], "must hold config.json"),
+        (["report", "nowhere"], "is not a run folder"),
+        (["import", "nowhere", "-o", "d"], "nowhere"),
+        (["train", "baseline", "--show", "--set", "backbone=efficientnet_b7"], "efficientnet_b2"),
+        (["train", "baseline", "--show", "--set", "head=atention"], "attention"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_in_one_line_with_the_way_out(words: list[str], message: str) -> None:
+    answer = earmark(*words)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert answer.stderr.startswith("earmark: ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_unknown_tag_layer_and_fold_name_what_there_is(small_dataset: Path, small_run: Path, tmp_path: Path) -> None:
+    answer = earmark("train", "baseline", small_dataset, "-o", tmp_path / "r", "--labels", "gven")
+    assert answer.returncode == 2
+    assert '"gven"; did you mean "given"?' in answer.stderr
+    answer = earmark("train", "baseline", small_dataset, "-o", tmp_path / "r", "--test-fold", "9")
+    assert answer.returncode == 2
+    assert "9" in answer.stderr
+    assert "1, 2, 3" in answer.stderr
+    answer = earmark("diff", small_dataset, "given", "correctd")
+    assert answer.returncode == 2
+
+
+def test_a_run_folder_in_use_is_not_overwritten(small_dataset: Path, small_run: Path) -> None:
+    before = (small_run / "model" / "model.safetensors").read_bytes()
+    answer = earmark("train", "baseline", small_dataset, "-o", small_run)
+    assert answer.returncode == 2
+    assert "--resume" in answer.stderr
+    answer = earmark("train", "baseline", small_dataset, "-o", small_run, "--resume")
+    assert answer.returncode == 2
+    assert "same settings" in answer.stderr
+    assert (small_run / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_evaluate_prints_metrics_and_keeps_them(small_dataset: Path, small_run: Path) -> None:
+    answer = earmark("evaluate", small_run, small_dataset, "--json")
+    assert answer.returncode == 0, answer.stderr
+    printed = json.loads(answer.stdout)
+    assert printed == json.loads((small_run / "evaluation" / "test.json").read_text())
+    mean = printed["metrics"]["mean_average_precision"]
+    assert mean["low"] <= mean["value"] <= mean["high"]
+    assert mean["value"] > 0.9
+    assert printed["num_clips"] == 12
+    answer = earmark("evaluate", small_run, small_dataset, "--split", "validation")
+    assert "the model was selected on the validation split: these figures flatter it" in answer.stderr
+    answer = earmark("report", small_run)
+    assert f"mAP on test: {mean['value']:.3f}" in answer.stdout
+    assert f"{mean['value']:.3f}" in (small_run / "report.html").read_text()
+
+
+def test_tag_formats_agree(small_run: Path, class_folders: Path, tmp_path: Path) -> None:
+    folder = class_folders / "003 - Tone"
+    rows = [json.loads(line) for line in earmark("tag", small_run, folder, "--format", "jsonl").stdout.splitlines()]
+    assert len(rows) == 12
+    assert all(row["onset"] is None and len(row["tags"]) == 3 for row in rows)
+    assert sum(row["tags"][0]["tag"] == "Tone" for row in rows) >= 11
+    table = list(csv.DictReader(io.StringIO(earmark("tag", small_run, folder, "--format", "csv").stdout)))
+    assert [(row["path"], row["tag"]) for row in table] == [
+        (row["path"], tag["tag"]) for row in rows for tag in row["tags"]
+    ]
+    lines = earmark("tag", small_run, folder, "--top-k", "1").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [row["path"] for row in rows]
+    paths = "".join(f"{row['path']}\n" for row in rows[:2])
+    out = tmp_path / "e.npz"
+    answer = earmark("tag", small_run, "-", "--threshold", "0.999999", "--embeddings", out, stdin=paths)
+    assert answer.stdout.count("(no tag)") == 2
+    with np.load(out) as kept:
+        assert kept["paths"].tolist() == [row["path"] for row in rows[:2]]
+        assert kept["embeddings"].shape[0] == 2
+        assert np.isfinite(kept["embeddings"]).all()
+
+
+def test_a_long_recording_is_tagged_in_windows(small_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    parts = [sound(tag, 90 + i, 12.0) for i, tag in enumerate(("Tone", "Noise", "Click"))]
+    soundfile.write(path, np.concatenate(parts), RATE_HZ)
+    rows = [
+        json.loads(line)
+        for line in earmark("tag", small_run, path, "--format", "jsonl", "--top-k", "3").stdout.splitlines()
+    ]
+    *windows, whole = rows
+    assert whole["onset"] is None
+    assert [row["onset"] for row in windows] == [float(i) for i in range(36)]
+    assert windows[-1]["offset"] == 36.0
+    for tag in TAGS:
+        scores = [t["score"] for row in windows for t in row["tags"] if t["tag"] == tag]
+        assert max(scores) == next(t["score"] for t in whole["tags"] if t["tag"] == tag)
+    assert windows[2]["tags"][0]["tag"] == "Tone"
+    assert windows[20]["tags"][0]["tag"] == "Noise"
