@@ -24,7 +24,7 @@ demo: setup ## train on the bundled ESC-10, evaluate, tag, and make a page (abou
 	@$(BIN)/earmark import data/esc10 -o $(DEMO)/esc10
 	@$(BIN)/earmark train baseline $(DEMO)/esc10 -o $(RUN) --test-fold 5 --validation-fold 4 --resume
 	@$(BIN)/earmark evaluate $(RUN) $(DEMO)/esc10 --split test
-	@$(BIN)/earmark tag $(RUN) data/esc10/*/5-2[01]*-A.ogg --top-k 2
+	@$(BIN)/earmark tag $(RUN) data/esc10/*/5-20[0-3]*-A.ogg --top-k 2
 	@$(BIN)/earmark report $(RUN)
 
 test: setup ## run all tests
