@@ -34,7 +34,7 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
         InputError: there is no such file, or it is not a whole safetensors file.
     """
     if not path.is_file():
-        raise InputError(f"{path}: must be a safetensors file; there is none")
+        raise InputError(f"weights must be a safetensors file; there is no {path}")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from earmark.errors import InputError, first_few
 from earmark.models.mbconv import ARCHITECTURES, MBConvNet
+from earmark.tensor_files import load_tensors
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +110,7 @@ def timm_names_of_lite0(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.
 def _file_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise InputError(f'pretrained weights must be "bundled" or a safetensors file; there is no file {path}')
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise InputError(f"{path}: must be a safetensors file of timm's weights: {error}") from error
+    return load_tensors(path)[0]
 
 
 def _require_network(backbone: MBConvNet, found: Mapping[str, torch.Tensor], source: str) -> None:

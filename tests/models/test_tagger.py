@@ -289,7 +289,7 @@ def edited(tmp_path, change) -> None:
         (lambda c: c.update(thresholds=[0.5]), r"thresholds must be one a tag \(5\), found 1"),
         (lambda c: c.update(vocabulary=["Rain", "Rain"]), "tags must be unique, found more than once: Rain"),
         (lambda c: c.pop("front_end"), "front_end: Field required"),
-        (lambda c: c["head"].update(num_heads=2), r"have another shape than config\.json says: head\.head_weight"),
+        (lambda c: c["head"].update(num_heads=2), r"have another shape than the model's: head\.head_weight"),
         (lambda c: c["head"].update(name="mean"), r"has unknown 1 of 35 weights: head\.head_weight; build the head"),
     ],
 )
