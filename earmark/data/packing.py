@@ -123,36 +123,32 @@ def pack_shards(
     shards: Sequence[Shard],
     workers: int,
     clip_done: Callable[[], object],
-    verify: bool = False,
 ) -> None:
-    """Makes shards, those of them that another process has not made in the meantime.
+    """Makes shards; the folder should be locked.
 
     Raises:
         InputError: the disk has too little room.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        shards = [s for s in shards if not is_whole(folder, s, read_record(folder, s), dataset, verify)]
-        _check_room(folder, clips, shards, rate_hz)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
-        try:
-            rows = (row for shard in shards for row in range(shard.first, shard.stop))
-            decoded = _decoded_ahead(pool, AHEAD * workers, rows, dataset, clips, rate_hz)
-            last: Future[None] | None = None
-            for shard in shards:
-                # The record goes first: it must never vouch for waveforms of another table.
-                (folder / f"{shard.name}.json").unlink(missing_ok=True)
-                finish = _written(folder, shard, decoded, dataset, clip_done)
-                if last is not None:
-                    last.result()
-                # Syncing to disk takes long, and the next shard need not wait.
-                last = finisher.submit(finish)
+    _check_room(folder, clips, shards, rate_hz)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
+    try:
+        rows = (row for shard in shards for row in range(shard.first, shard.stop))
+        decoded = _decoded_ahead(pool, AHEAD * workers, rows, dataset, clips, rate_hz)
+        last: Future[None] | None = None
+        for shard in shards:
+            # The record goes first: it must never vouch for waveforms of another table.
+            (folder / f"{shard.name}.json").unlink(missing_ok=True)
+            finish = _written(folder, shard, decoded, dataset, clip_done)
             if last is not None:
                 last.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            finisher.shutdown()
+            # Syncing to disk takes long, and the next shard need not wait.
+            last = finisher.submit(finish)
+        if last is not None:
+            last.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        finisher.shutdown()
 
 
 @contextlib.contextmanager

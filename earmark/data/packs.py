@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.packing import PackedDataset, Stamp, is_still_left_out, is_whole, pack_shards, read_record
+from earmark.data.packing import PackedDataset, Stamp, is_still_left_out, is_whole, locked, pack_shards, read_record
 from earmark.data.problems import Problem, count_problems
-from earmark.data.shards import FORMAT, Shard, columns_of, digest_of_plan, plan_shards
+from earmark.data.shards import FORMAT, Clips, Shard, columns_of, digest_of_plan, plan_shards
 from earmark.files import read_json, write_json, written_aside
 from earmark.progress import progress_bar
 
@@ -133,29 +133,48 @@ def open_pack(
     clips = columns_of(dataset.clips)
     shards = plan_shards(clips, rate_hz)
     digest = digest_of_plan(shards)
-    if shards and not verify and (pack := _indexed(folder, rate_hz, shards, digest, dataset)):
+    if not shards:
+        return Pack(folder, rate_hz, [], np.empty(0, np.int64), [])
+    if not verify and (pack := _indexed(folder, rate_hz, shards, digest, dataset)):
         return pack
-    missing = [
-        shard for shard in shards if not is_whole(folder, shard, read_record(folder, shard), dataset, verify=verify)
-    ]
-    if missing:
-        num_missing = sum(shard.stop - shard.first for shard in missing)
-        num_there = len(shards) - len(missing)
-        log.info(
-            "packing %d clips at %d Hz into %s (%d of %d shards are there)",
-            num_missing,
-            rate_hz,
-            folder,
-            num_there,
-            len(shards),
-        )
-        with _counted(len(clips), len(clips) - num_missing, progress) as clip_done:
-            pack_shards(dataset, clips, rate_hz, folder, missing, workers or _num_cores(), clip_done, verify)
-    pack = _index_shards(folder, rate_hz, shards, digest)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        # Another process may have made it while this one waited.
+        if not verify and (pack := _indexed(folder, rate_hz, shards, digest, dataset)):
+            return pack
+        missing = [
+            shard for shard in shards if not is_whole(folder, shard, read_record(folder, shard), dataset, verify=verify)
+        ]
+        if missing:
+            _make(dataset, clips, rate_hz, folder, shards, missing, workers, progress)
+        pack = _index_shards(folder, rate_hz, shards, digest)
     if missing:
         found = count_problems(pack.problems)
         log.info("packed %d of %d clips%s", int((pack.num_samples > 0).sum()), len(clips), found and f": {found}")
     return pack
+
+
+def _make(
+    dataset: PackedDataset,
+    clips: Clips,
+    rate_hz: int,
+    folder: Path,
+    shards: list[Shard],
+    missing: list[Shard],
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    num_missing = sum(shard.stop - shard.first for shard in missing)
+    log.info(
+        "packing %d clips at %d Hz into %s (%d of %d shards are there)",
+        num_missing,
+        rate_hz,
+        folder,
+        len(shards) - len(missing),
+        len(shards),
+    )
+    with _counted(len(clips), len(clips) - num_missing, progress) as clip_done:
+        pack_shards(dataset, clips, rate_hz, folder, missing, workers or _num_cores(), clip_done)
 
 
 def _indexed(folder: Path, rate_hz: int, shards: list[Shard], digest: str, dataset: PackedDataset) -> Pack | None:
@@ -192,16 +211,15 @@ def _index_shards(folder: Path, rate_hz: int, shards: list[Shard], digest: str) 
         problems += record.problems
         left_out += [(shard.first + position, stamp) for position, stamp in record.left_out]
     counts = np.array(num_samples, np.int64)
-    if shards:
-        with written_aside(folder / "num_samples.npy") as aside:
-            np.save(aside, counts)
-        about = {"format": FORMAT, "rate_hz": rate_hz, "digest": digest, "num_shards": len(shards)}
-        listed = {"problems": [asdict(problem) for problem in problems], "left_out": left_out}
-        write_json(folder / "index.json", {**about, **listed})
-        names = {shard.name for shard in shards}
-        for path in folder.glob("shard-*"):
-            if path.stem not in names:
-                path.unlink(missing_ok=True)
+    with written_aside(folder / "num_samples.npy") as aside:
+        np.save(aside, counts)
+    about = {"format": FORMAT, "rate_hz": rate_hz, "digest": digest, "num_shards": len(shards)}
+    listed = {"problems": [asdict(problem) for problem in problems], "left_out": left_out}
+    write_json(folder / "index.json", {**about, **listed})
+    names = {shard.name for shard in shards}
+    for path in folder.glob("shard-*"):
+        if path.stem not in names:
+            path.unlink(missing_ok=True)
     return Pack(folder, rate_hz, shards, counts, problems)
 
 
