@@ -5,7 +5,6 @@ recipe, so `--set epochs=3` and a YAML preset `epochs: 3` say the same thing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -17,7 +16,19 @@ from earmark.errors import InputError, did_you_mean
 class Settings(BaseModel):
     """The form of all settings: frozen, and no key that nobody knows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def refuse_unread(settings: Settings, is_read: bool, reader: str, *names: str) -> None:
+    """Raises ValueError if a setting differs from its default though nobody reads it.
+
+    Args:
+        is_read: whether the settings are such that the named ones are read.
+        reader: the setting that would read them, for the message.
+    """
+    for name in names:
+        if not is_read and getattr(settings, name) != type(settings).model_fields[name].default:
+            raise ValueError(f"{name} is read with {reader} only")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -63,17 +74,6 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise InputError(f'the value of "{key}" must be readable as YAML, got "{text}"') from error
     return parsed
-
-
-def read_preset(path: Path) -> dict[str, Any]:
-    """A YAML file of settings as a flat mapping."""
-    try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: must be YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path}: must hold `key: value` lines, found {type(loaded).__name__}")
-    return loaded
 
 
 def settings_from(settings: type[SettingsT], *layers: Mapping[str, Any], where: str = "settings") -> SettingsT:

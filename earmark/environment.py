@@ -21,8 +21,10 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f'--device must be auto, cpu, cuda or cuda:N, got "{name}"') from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {name}: no CUDA device is there; use --device cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f'--device must be auto, cpu, cuda or cuda:N, got "{name}"')
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are there; use --device cpu")
     return device
 
 

@@ -15,7 +15,7 @@ def headline(run: Path) -> list[str]:
     for path in sorted((run / "evaluation").glob("*.json")):
         found = read_json(path)
         mean = found["metrics"]["mean_average_precision"]
-        shown = "undefined" if mean["value"] is None else f"{mean['value']:.3f}"
+        shown = "not finite" if mean["value"] is None else f"{mean['value']:.3f}"
         ends = (
             ""
             if mean["low"] is None
@@ -35,11 +35,12 @@ def summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
     for name, interval in evaluation["metrics"].items():
         ends = [interval["low"], interval["high"]]
         shown = "" if None in ends else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
-        value = "undefined" if interval["value"] is None else f"{interval['value']:.4f}"
+        value = "not finite" if interval["value"] is None else f"{interval['value']:.4f}"
         lines.append(f"  {name:<24} {value}{shown}")
     scored = [row for row in evaluation["per_tag"] if row["average_precision"] is not None]
     weakest = sorted(scored, key=lambda row: float(row["average_precision"]))[:3]
-    lines.append("  weakest tags: " + ", ".join(f"{row['tag']} {row['average_precision']:.3f}" for row in weakest))
+    if weakest:
+        lines.append("  weakest tags: " + ", ".join(f"{row['tag']} {row['average_precision']:.3f}" for row in weakest))
     if evaluation["left_out_tags"]:
         lines.append(f"  without positives, left out of the means: {first_few(evaluation['left_out_tags'])}")
     lines.append(f"  {evaluation['confidence']:.0%} intervals: {evaluation['resamples']} resamples of the groups")
@@ -56,8 +57,10 @@ def sorted_average_precision(evaluation: Mapping[str, Any]) -> ChartFigure:
         title="Average precision by tag",
         caption=f"{evaluation['num_clips']} clips of the {evaluation['split']} split of {evaluation['dataset']}; "
         f"lines are {evaluation['confidence']:.0%} intervals over groups. Wide ones mean few recordings.",
-        alt=f"Bars of average precision for {len(rows)} tags, mean {value:.3f}; "
-        + (f"best {rows[0]['tag']}, weakest {rows[-1]['tag']}." if rows else "no tag has positives."),
+        alt=f"Bars of average precision for {len(rows)} tags, mean {value:.3f}; best {rows[0]['tag']}, weakest "
+        f"{rows[-1]['tag']}."
+        if rows
+        else "No bars: no tag has positives.",
         x_label="tag",
         y_label="average precision",
         series=[

@@ -207,24 +207,23 @@ class _Total:
 
 
 def find_recordings(paths: Sequence[str]) -> list[str]:
-    """The recordings that paths name: files as they are, folders by the audio files in them, - a list on stdin.
+    """The recordings that paths name: files as they are, folders by the audio files in them, - a list of both on stdin.
 
     Raises:
-        InputError: a path is not there, or a folder holds no audio file.
+        InputError: a folder holds no audio file.
     """
-    found = []
-    for path in paths:
-        if path == "-":
-            found += [line.rstrip("\n") for line in sys.stdin if line.strip()]
-        elif Path(path).is_dir():
-            inside = sorted(
-                str(file) for file in Path(path).rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
-            )
-            if not inside:
-                raise InputError(f"{path} must hold audio files, found none ({', '.join(sorted(AUDIO_SUFFIXES))})")
-            found += inside
-        else:
-            found.append(path)
+    listed = (line.rstrip("\r\n") for path in paths if path == "-" for line in sys.stdin)
+    named = [path for path in (*listed, *paths) if path.strip() and path != "-"]
+    return [recording for path in named for recording in _recordings_of(path)]
+
+
+def _recordings_of(path: str) -> list[str]:
+    if not Path(path).is_dir():
+        return [path]
+    inside = (file for file in Path(path).rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file())
+    found = sorted(str(file) for file in inside)
+    if not found:
+        raise InputError(f"{path} must hold audio files, found none ({', '.join(sorted(AUDIO_SUFFIXES))})")
     return found
 
 
@@ -232,5 +231,6 @@ def write_embeddings(path: Path, named: Sequence[tuple[str, FloatArray]]) -> Non
     """Writes `paths` (recording,) and `embeddings` (recording, channel) as one npz file, whole or not at all."""
     names = np.array([name for name, _ in named], dtype=np.str_)
     embeddings = np.stack([embedding for _, embedding in named]) if named else np.zeros((0, 0), np.float32)
-    with written_aside(path) as aside:
-        np.savez(aside, paths=names, embeddings=embeddings)
+    # To an open file: given a name without .npz, numpy would write beside it.
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez(file, paths=names, embeddings=embeddings)

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import Field
 
-from earmark.config import Settings, describe, parse_overrides, read_preset, settings_from, values_of
+from earmark.config import Settings, describe, parse_overrides, settings_from, values_of
 from earmark.errors import InputError
 
 
@@ -75,10 +75,10 @@ def test_a_number_without_a_point_before_its_exponent_is_a_number() -> None:
     assert settings_from(Outer, parse_overrides(["mixup_rate=1e-3"])).inner.mixup_rate == 0.001
 
 
-def test_a_preset_that_is_no_mapping_is_refused(tmp_path) -> None:
-    (tmp_path / "preset.yaml").write_text("- a\n")
-    with pytest.raises(InputError, match="must hold `key: value` lines, found list"):
-        read_preset(tmp_path / "preset.yaml")
+@pytest.mark.parametrize("value", [".inf", ".nan"])
+def test_a_number_is_finite(value: str) -> None:
+    with pytest.raises(InputError, match=r'"mixup_rate" in settings: .*finite'):
+        settings_from(Outer, parse_overrides([f"mixup_rate={value}"]))
 
 
 def test_describe_gives_every_leaf_its_text() -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import earmark
+from earmark.data.clips import Excerpts
+from earmark.data.clips import windows as clip_windows
 from earmark.data.dataset import open_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
@@ -28,6 +30,8 @@ def test_windows_of_a_stream_are_those_of_the_whole(block_lengths: list[int], wi
     if len(whole) % window:
         starts.append(len(whole) - window)
     assert [onset for onset, _ in found] == starts
+    clip = Excerpts(np.zeros(1, np.int64), np.zeros(1, np.int64), np.array([len(whole)]))
+    assert clip_windows(clip, window, window).onset_samples.tolist() == starts
     for onset, waveform in found:
         np.testing.assert_array_equal(waveform, whole[onset : onset + window])
 

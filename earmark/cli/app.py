@@ -3,16 +3,46 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import earmark
+from earmark.errors import InputError
 
 LEFT_OUT = 3
 """Exit code of a verb that finished but left files out; each is named on stderr."""
 
+log = logging.getLogger(__name__)
+
+
+class Verbs(TyperGroup):
+    """Runs a verb; what a user can mend is answered in one line, a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Exits 2 for a user's error, 130 when interrupted."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise _answered(error, str(error), 2) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise _answered(error, f"{error.filename}: {error.strerror}", 2) from error
+        except KeyboardInterrupt as error:
+            message = "interrupted; what is written is whole, and the same command goes on (train: add --resume)"
+            raise _answered(error, message, 130) from error
+
+
+def _answered(error: BaseException, message: str, code: int) -> typer.Exit:
+    log.debug("where it happened:", exc_info=error)
+    typer.echo(f"earmark: {message}", err=True)
+    return typer.Exit(code)
+
+
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

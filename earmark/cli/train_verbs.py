@@ -1,5 +1,6 @@
 """Verbs that train: recipes, train."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def recipes(quiet: Quiet = False, verbose: Verbose = False) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of `earmark recipes`.")],
     dataset: Annotated[Path | None, typer.Argument(metavar="DATASET", help="Made by `earmark import`.")] = None,
+    # What follows the first word of `--set a=1 b=2` arrives as arguments.
     more_settings: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder to make.")] = None,
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer to learn from.")] = "given",
@@ -51,11 +53,10 @@ def train(
     from earmark.recipes import find_recipe
 
     chosen = find_recipe(recipe)
-    words = list(settings or [])
-    # `--set a=1 b=2`: the words after the first arrive as arguments, the first of them perhaps as DATASET.
-    words += [word for word in (more_settings or [])]
-    if dataset is not None and show and "=" in str(dataset):
-        words.append(str(dataset))
+    words = [*(settings or []), *(more_settings or [])]
+    if dataset is not None and not dataset.exists() and "=" in str(dataset):
+        # `train RECIPE --show --set a=1 b=2`: with no data set given, the second word stands in its place.
+        words, dataset = [*words, str(dataset)], None
     overrides = parse_overrides(words)
     if show:
         _print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")))
@@ -79,9 +80,14 @@ def train(
         workers=workers,
         resume=resume,
     )
-    run_recipe(chosen, request, overrides)
+    splits = run_recipe(chosen, request, overrides)
+    run_word, data_word = shlex.quote(str(out)), shlex.quote(str(dataset))
     print(f"model: {out / 'model'}")
-    print(f"next:  earmark evaluate {out} {dataset} --split test")
+    if len(splits.test):
+        print(f"next:  earmark evaluate {run_word} {data_word} --split test")
+    else:
+        print(f"next:  earmark tag {run_word} YOUR_RECORDINGS/")
+    print(f"       earmark report {run_word}")
 
 
 def _print_settings(rows: list[tuple[str, str, str, str]]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.app import LEFT_OUT, DatasetFolder, Device, ModelFolder, Quiet, Seed, Verbose, Workers, app
+from earmark.errors import InputError
 
 
 @app.command()
@@ -70,6 +71,8 @@ def tag(
     from earmark.tagging import Unreadable, find_recordings, write_embeddings
     from earmark.tagging_output import PRINTERS
 
+    if embeddings is not None and not embeddings.parent.is_dir():
+        raise InputError(f"--embeddings must name a file in a folder that is there; {embeddings.parent} is none")
     tagger = load_tagger(model, device)
     recordings = find_recordings(paths)
     printer = PRINTERS[output_format](top_k, threshold)

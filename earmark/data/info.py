@@ -35,7 +35,7 @@ def _dataset_lines(dataset: Dataset) -> Iterator[str]:
     counts = np.stack([dataset.labels(layer).counts() for layer in layers])
     yield f"clips by tag, layers {', '.join(layers)}:"
     order = np.argsort(-counts[0], kind="stable")[:MOST_TAGS]
-    width = max(len(dataset.vocabulary.tags[k]) for k in order)
+    width = max((len(dataset.vocabulary.tags[k]) for k in order), default=0)
     for k in order:
         yield f"  {dataset.vocabulary.tags[k]:<{width}}  " + "  ".join(f"{count:>7}" for count in counts[:, k])
     if len(dataset.vocabulary) > MOST_TAGS:
@@ -46,10 +46,11 @@ def _dataset_lines(dataset: Dataset) -> Iterator[str]:
 
 
 def _counted(values: np.ndarray) -> str:
-    names, counts = np.unique(
-        ["not said" if value in (None, -1) else str(value) for value in values], return_counts=True
-    )
-    return ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    said = values[[value not in (None, -1) for value in values]]
+    counted = [f"{name} {count}" for name, count in zip(*np.unique(said, return_counts=True), strict=True)]
+    if len(said) < len(values):
+        counted.append(f"not said {len(values) - len(said)}")
+    return ", ".join(counted)
 
 
 def problem_lines(problems: Sequence[Problem]) -> Iterator[str]:

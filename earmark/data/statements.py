@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data.vocabulary import Vocabulary
+from earmark.files import digest_of
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -159,6 +160,12 @@ class ClipLabels:
             place, _ = self._places(np.asarray(clip_index, dtype=np.int64))
         tags = self.tag_index[place][self.value[place] >= 0.5]
         return np.bincount(tags, minlength=len(self.tag_weight)).astype(np.int64)
+
+    @property
+    def digest(self) -> str:
+        """A short name of what the labels say and of what is known."""
+        arrays = (self.indptr, self.tag_index, self.value, self.clip_weight, self.tag_weight)
+        return digest_of(*(np.ascontiguousarray(array).tobytes() for array in arrays))
 
     def _places(self, clip_index: IntArray) -> tuple[IntArray, IntArray]:
         """Where the tags of some clips stand, one clip after another, and how many each has."""

@@ -26,7 +26,7 @@ class BaselineSettings(Settings):
     """Defaults that suit a few hundred to a few thousand clips on a CPU, starting from ImageNet weights."""
 
     chunk_s: float | None = Field(
-        None, gt=0, description="length of a training waveform, seconds; null: the longest training clip, at most 10"
+        None, ge=0.1, description="length of a training waveform, seconds; null: the longest training clip, at most 10"
     )
     model: ModelSettings = ModelSettings()
     augmentation: Augmentation = Augmentation(

@@ -1,5 +1,6 @@
 """What every recipe is given, and the steps that all share: the split, the pack, the tagger to begin with."""
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -59,8 +60,7 @@ class Job(Generic[SettingsT]):
 
     def pack(self, model: ModelSettings) -> Pack:
         """The data set's pack at the model's rate, made where it is not there yet."""
-        init = self.request.init
-        rate_hz = load_model(init).rate_hz if init else PRESETS[model.front_end].rate_hz
+        rate_hz = self._given.rate_hz if self._given else PRESETS[model.front_end].rate_hz
         return open_pack(self.request.dataset, rate_hz, workers=self.request.workers)
 
     def training_clips(self, pack: Pack) -> Excerpts:
@@ -75,18 +75,28 @@ class Job(Generic[SettingsT]):
         """What gives the metrics of a tagger on the validation split."""
         request = self.request
         rows = whole_clips(pack, self.splits.validation).clip_index
-        if not request.dataset.labels(request.layer).counts(rows).any():
-            raise InputError(f"{self._split_name('validation')} must hold clips with tags that can be read, found none")
+        labels = request.dataset.labels(request.layer)
+        if not ((labels.rows(rows) >= 0.5) & (labels.weights(rows) > 0)).any():
+            raise InputError(
+                f"{self._split_name('validation')} must hold clips with tags that can be read, found none; "
+                "name a fold with --validation-fold, or give the clips a split column"
+            )
         return lambda tagger: validation_metrics(tagger, request.dataset, pack, rows, request.layer, request.device)
 
     def tagger(self, model: ModelSettings, pack: Pack, clips: Excerpts, length_s: float) -> Tagger:
         """The tagger to begin with: new as the settings say, or `--init`'s with its own architecture."""
-        request = self.request
-        if request.init is None:
-            return new_tagger(model, request.dataset.vocabulary, pack, clips, length_s, request.seed)
-        tagger = rebuild_head(load_model(request.init), request.dataset.vocabulary)
-        log.info("fine-tuning %s: its front end, backbone and head are kept", request.init)
+        vocabulary = self.request.dataset.vocabulary
+        if self._given is None:
+            return new_tagger(model, vocabulary, pack, clips, length_s, self.request.seed)
+        tagger = rebuild_head(self._given, vocabulary)
+        tagger.config = tagger.config.model_copy(update={"training_length_s": length_s})
+        log.info("fine-tuning %s: its front end, backbone and kind of head are kept", self.request.init)
         return tagger
+
+    @functools.cached_property
+    def _given(self) -> Tagger | None:
+        """The model of `--init`."""
+        return None if self.request.init is None else load_model(self.request.init)
 
     def _split_name(self, split: str) -> str:
         return f"the {split} split of {self.request.dataset.name}"

@@ -1,14 +1,15 @@
 """Steps that recipes share: the tagger to begin with, the length of a training waveform."""
 
 import logging
+import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from earmark.config import Settings
+from earmark.config import Settings, refuse_unread
 from earmark.data.clips import Excerpts, random_windows, read_batch
 from earmark.data.packs import Pack
 from earmark.data.sampling import epoch_generator
@@ -55,6 +56,12 @@ class ModelSettings(Settings):
         if name not in known:
             raise ValueError(f"unknown {info.field_name}{did_you_mean(name, known)}")
         return name
+
+    @model_validator(mode="after")
+    def _are_read(self) -> Self:
+        refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
+        refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
+        return self
 
     def tagger_config(self, vocabulary: Vocabulary, front_end: FrontEnd, length_s: float) -> TaggerConfig:
         """The tagger's own settings."""
@@ -110,4 +117,4 @@ def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int) -> f
     if chunk_s is not None:
         return chunk_s
     longest_s = float(clips.num_samples.max()) / rate_hz
-    return min(LONGEST_CHUNK_S, round(longest_s, 2))
+    return min(LONGEST_CHUNK_S, math.ceil(longest_s * 100) / 100)

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from earmark.config import settings_from, values_of
-from earmark.data.splits import resolve_splits
+from earmark.data.splits import Splits, resolve_splits
 from earmark.environment import describe_environment, resolve_precision, today
-from earmark.errors import InputError
-from earmark.files import read_json, write_json
-from earmark.models.tagger import Tagger, save_model
+from earmark.errors import InputError, first_few
+from earmark.files import digest_of, read_json, write_json
+from earmark.models.tagger import save_model
 from earmark.recipes import Recipe
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
@@ -19,8 +20,8 @@ from earmark.recipes.parts import ModelSettings
 log = logging.getLogger(__name__)
 
 
-def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -> Tagger:
-    """Trains by a recipe and leaves the run folder with its record and its model.
+def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -> Splits:
+    """Trains by a recipe and leaves the run folder with its record and its model; returns the splits used.
 
     Raises:
         InputError: the run folder holds another run, or a setting or the data cannot be used.
@@ -28,30 +29,56 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     settings = settings_from(recipe.settings, overrides, where=f"recipe {recipe.name}")
     if request.init is not None:
         _refuse_model_settings(overrides)
+    if not len(request.dataset.vocabulary):
+        raise InputError(f"{request.dataset.name} must have tags to learn, found none")
     values = values_of(settings)
     values["precision"] = resolve_precision(values["precision"], request.device)
     splits = resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
-    record = {
+    record = _record(recipe, request, values)
+    _open_run(request, record)
+    torch.manual_seed(request.seed)
+    tagger = recipe.train(Job(request, settings_from(recipe.settings, values), splits))
+    tagger.config = tagger.config.model_copy(update={"trained_on": _trained_on(record, values, splits)})
+    save_model(tagger, request.run / "model")
+    return splits
+
+
+def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `settings.json` holds, and what a run that goes on must agree with."""
+    # With --init the architecture is the given model's, and these settings are read by nobody.
+    unread = ModelSettings.model_fields if request.init else ()
+    defaults = values_of(recipe.settings())
+    return {
         "recipe": recipe.name,
         "dataset": request.dataset.name,
         "dataset_digest": request.dataset.digest,
         "labels": request.layer,
+        "labels_digest": request.dataset.labels(request.layer).digest,
+        "vocabulary_digest": digest_of("\n".join(request.dataset.vocabulary.tags).encode()),
         "test_fold": request.test_fold,
         "validation_fold": request.validation_fold,
-        "init": str(request.init) if request.init else None,
+        "init": _digest_of_model(request.init) if request.init else None,
         "seed": request.seed,
-        "settings": values,
-        "defaults": values_of(recipe.settings()),
+        "settings": {key: value for key, value in values.items() if key not in unread},
+        "defaults": {key: value for key, value in defaults.items() if key not in unread},
     }
-    _open_run(request, record)
-    torch.manual_seed(request.seed)
-    job = Job(request, settings_from(recipe.settings, values), splits)
-    tagger = recipe.train(job)
-    about = {name: record[name] for name in ("recipe", "dataset", "labels", "test_fold", "validation_fold", "seed")}
-    about |= {"selected_on": "validation", "clips": len(splits.train), "date": today()}
-    tagger.config = tagger.config.model_copy(update={"trained_on": about})
-    save_model(tagger, request.run / "model")
-    return tagger
+
+
+def _digest_of_model(folder: Path) -> str:
+    """The model that a run begins with, by its content: it may be named in more ways than one."""
+    path = folder / "model.safetensors"
+    path = path if path.is_file() else folder / "model" / path.name
+    if not path.is_file():
+        raise InputError(f"--init must name a model folder or a run folder with a model; there is no {path}")
+    return digest_of(path.read_bytes())
+
+
+def _trained_on(record: Mapping[str, Any], values: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
+    names = ("recipe", "dataset", "dataset_digest", "labels", "test_fold", "validation_fold", "seed")
+    chosen = values["final_weights"] in ("best", "top_k") or values["patience"] is not None
+    selected_on = "validation" if chosen else None
+    about = {name: record[name] for name in names}
+    return about | {"selected_on": selected_on, "clips": len(splits.train), "date": today()}
 
 
 def _refuse_model_settings(overrides: Mapping[str, Any]) -> None:
@@ -61,37 +88,52 @@ def _refuse_model_settings(overrides: Mapping[str, Any]) -> None:
 
 
 def _open_run(request: Request, record: dict[str, Any]) -> None:
-    """Makes the run folder, or checks that a folder to go on in is the same run."""
-    path = request.run / "settings.json"
-    if path.exists():
+    """Makes the run folder, or checks that a folder to go on in is the same run.
+
+    A folder whose run has no checkpoint yet has not begun: its record is written anew, whatever it said.
+    """
+    run = request.run
+    if (run / "checkpoints" / "last.safetensors").exists() or (run / "model").exists():
         if not request.resume:
-            raise InputError(
-                f"{request.run} must not exist yet, it holds a run; add --resume to go on, or name another"
-            )
-        _check_same_run(path.parent.name, read_json(path), record)
-        threads = read_json(request.run / "environment.json")["threads"]
-        if threads != torch.get_num_threads():
-            log.warning(
-                "the run began with %d threads and goes on with %d: its weights may differ in the last bits from an "
-                "unbroken run's; set OMP_NUM_THREADS=%d for the same",
-                threads,
-                torch.get_num_threads(),
-                threads,
-            )
-        log.info("going on with %s", request.run)
+            raise InputError(f"{run} must not exist yet, it holds a run; add --resume to go on, or name another")
+        _check_same_run(run, record)
+        _warn_of_other_environment(run, describe_environment(request.device))
+        log.info("going on with %s", run)
         return
-    if request.run.exists() and (not request.run.is_dir() or any(request.run.iterdir())):
-        raise InputError(f"{request.run} must be a new or an empty folder; name another")
-    write_json(request.run / "environment.json", describe_environment(request.device))
-    write_json(path, record)
+    ours = {"settings.json", "environment.json", "data.json", "checkpoints"}
+    strange = (
+        [path.name for path in run.iterdir() if path.name not in ours and ".part" not in path.name]
+        if run.is_dir()
+        else []
+    )
+    if strange:
+        raise InputError(f"{run} must be a new or an empty folder, it holds {first_few(sorted(strange))}; name another")
+    write_json(run / "environment.json", describe_environment(request.device))
+    write_json(run / "settings.json", record)
 
 
-def _check_same_run(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
-    told = {key: value for key, value in before.items() if key not in ("settings", "defaults")} | before["settings"]
-    asked = {key: value for key, value in now.items() if key not in ("settings", "defaults")} | now["settings"]
-    for key in told.keys() | asked.keys():
-        if told.get(key) != asked.get(key):
-            raise InputError(
-                f"--resume goes on with the same settings, but {name} has {key}={told.get(key)} and now it is "
-                f"{asked.get(key)}; give the same, or name another run"
+def _check_same_run(run: Path, now: Mapping[str, Any]) -> None:
+    try:
+        before = read_json(run / "settings.json")
+        told, asked = ({**kept, **kept["settings"]} for kept in (before, now))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{run / 'settings.json'} must be the record of the run, {error!r}; name another run"
+        ) from error
+    differing = [key for key in asked if key not in ("settings", "defaults") and told.get(key) != asked[key]]
+    if differing:
+        was = first_few(f"{key}={told.get(key)} (now {asked[key]})" for key in differing)
+        raise InputError(f"--resume goes on with the same data and settings; {run} was begun with {was}")
+
+
+def _warn_of_other_environment(run: Path, now: Mapping[str, Any]) -> None:
+    path = run / "environment.json"
+    before = read_json(path) if path.exists() else {}
+    for key in ("threads", "device", "torch"):
+        if before.get(key) != now[key]:
+            log.warning(
+                "the run began with %s %s and goes on with %s: its weights may differ from an unbroken run's",
+                key,
+                before.get(key),
+                now[key],
             )

@@ -38,8 +38,9 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, a
             if value is not None:
                 tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     tensors["generator.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["generator.cuda"] = torch.cuda.get_rng_state()
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        tensors["generator.cuda"] = torch.cuda.get_rng_state(device)
     save_tensors(path, tensors, about)
 
 
@@ -56,8 +57,8 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         optimizer.state[parameter][name] = value
     torch.set_rng_state(tensors["generator.cpu"])
-    if torch.cuda.is_available() and "generator.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["generator.cuda"])
+    if "generator.cuda" in tensors and parameters[0].device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["generator.cuda"], parameters[0].device)
     return about
 
 

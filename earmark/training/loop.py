@@ -18,6 +18,7 @@ from earmark.tensor_files import load_tensors, load_weights, save_tensors
 from earmark.training.checkpoints import average_weights
 from earmark.training.feed import Feed, TrainingBatch
 from earmark.training.history import History
+from earmark.training.optimizers import build_optimizer
 from earmark.training.schedules import learning_rate
 from earmark.training.settings import FitSettings
 from earmark.training.targets import Targets
@@ -82,6 +83,7 @@ def fit(
                 bar.update(1)
                 ends_epoch = history.step % steps_per_epoch == 0
                 if ends_epoch or history.step % settings.validate_every_steps == 0:
+                    _refuse_broken_weights(tagger, epoch, history.step)
                     metrics = validate(tagger)
                     history.record(epoch + 1, rate, metrics, settings.select_by)
                     write_scalars(history.records[-1])
@@ -94,6 +96,7 @@ def fit(
                     history.save(tagger, optimizer)
                 waited = time.perf_counter()
     set_final_weights(tagger, feed, history, settings)
+    tagger.eval()
     return history
 
 
@@ -133,16 +136,6 @@ def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> Hea
         return tagger.logits(features, num_valid_frames)
 
 
-def build_optimizer(tagger: Tagger, settings: FitSettings) -> torch.optim.Optimizer:
-    """The optimiser that the settings name, over all parameters that are not frozen."""
-    parameters = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=0.0, momentum=settings.beta1, weight_decay=settings.weight_decay)
-    return torch.optim.Adam(
-        parameters, lr=0.0, betas=(settings.beta1, settings.beta2), weight_decay=settings.weight_decay
-    )
-
-
 def _keep_weights(history: History, tagger: Tagger, settings: FitSettings, ends_epoch: bool) -> None:
     """Keeps a checkpoint of the weights if they may be among the final ones; drops those that no longer can be."""
     keep_best = {"best": 1, "top_k": settings.top_k}.get(settings.final_weights, 0)
@@ -180,6 +173,16 @@ def refresh_batch_norm(tagger: Tagger, feed: Feed, epoch: int) -> None:
             training_output(tagger, batch, "fp32")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def _refuse_broken_weights(tagger: Tagger, epoch: int, step: int) -> None:
+    """A finite loss can still leave weights that are not: the step was too long."""
+    broken = [name for name, tensor in tagger.state_dict().items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise InputError(
+            f"weights must be finite, found NaN or infinity after epoch {epoch + 1}, step {step} in "
+            f"{first_few(broken)}; lower the learning rate or set gradient_clip=1"
+        )
 
 
 def _not_finite(feed: Feed, batch: TrainingBatch, epoch: int, step: int) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from earmark.config import Settings
+from earmark.config import Settings, refuse_unread
 
 
 class Schedule(Settings):
@@ -14,7 +14,7 @@ class Schedule(Settings):
     schedule: Literal["constant", "cosine", "polynomial", "halving"] = Field(
         "constant", description="Course of the learning rate after its warm-up."
     )
-    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, le=100, description="Highest learning rate.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly to its course.")
     decay_power: float = Field(1.0, gt=0, description="Polynomial: power of the share of steps left; 1 is linear.")
     halve_after_epoch: int = Field(0, ge=0, description="Halving: last epoch at the full rate, counted from 1.")
@@ -22,10 +22,8 @@ class Schedule(Settings):
 
     @model_validator(mode="after")
     def _is_read(self) -> "Schedule":
-        for kind, names in (("polynomial", ["decay_power"]), ("halving", ["halve_after_epoch", "halve_every_epochs"])):
-            for name in names:
-                if self.schedule != kind and getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f'{name} is read by schedule "{kind}" only, and the schedule is "{self.schedule}"')
+        refuse_unread(self, self.schedule == "polynomial", "schedule=polynomial", "decay_power")
+        refuse_unread(self, self.schedule == "halving", "schedule=halving", "halve_after_epoch", "halve_every_epochs")
         return self
 
 

@@ -1,10 +1,10 @@
 """The settings of `fit`."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from earmark.config import Settings
+from earmark.config import Settings, refuse_unread
 from earmark.training.schedules import Schedule
 
 
@@ -25,7 +25,9 @@ class FitSettings(Settings):
     patience: int | None = Field(
         None, ge=1, description="validations without a better one before stopping; null: never"
     )
-    select_by: str = Field("mean_average_precision", description="the validation metric that says which is better")
+    select_by: Literal["mean_average_precision", "mean_roc_auc", "lwlrap"] = Field(
+        "mean_average_precision", description="the validation metric that says which is better"
+    )
     validate_every_steps: int = Field(
         10_000, ge=1, description="validate this often, and at the end of each epoch in any case"
     )
@@ -43,3 +45,13 @@ class FitSettings(Settings):
         True, description="after averaging, estimate BatchNorm's statistics afresh; false averages them too"
     )
     tensorboard: bool = Field(False, description="write TensorBoard events beside metrics.jsonl (extra: tensorboard)")
+
+    @model_validator(mode="after")
+    def _are_read(self) -> Self:
+        if self.average_from_epoch > self.epochs:
+            raise ValueError(f"average_from_epoch must be at most epochs {self.epochs}, got {self.average_from_epoch}")
+        refuse_unread(self, self.final_weights == "top_k", "final_weights=top_k", "top_k")
+        refuse_unread(self, self.final_weights == "range", "final_weights=range", "average_from_epoch")
+        refuse_unread(self, self.final_weights in ("top_k", "range"), "final_weights=top_k or range", "refresh_bn")
+        refuse_unread(self, self.optimizer == "adam", "optimizer=adam", "beta2")
+        return self

@@ -3,11 +3,15 @@
 import csv
 import io
 import json
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -97,7 +101,7 @@ def test_a_run_folder_in_use_is_not_overwritten(small_dataset: Path, small_run: 
     assert "--resume" in answer.stderr
     answer = earmark("train", "baseline", small_dataset, "-o", small_run, "--resume")
     assert answer.returncode == 2
-    assert "same settings" in answer.stderr
+    assert "the same data and settings" in answer.stderr
     assert (small_run / "model" / "model.safetensors").read_bytes() == before
 
 
@@ -110,8 +114,8 @@ def test_evaluate_prints_metrics_and_keeps_them(small_dataset: Path, small_run: 
     assert mean["low"] <= mean["value"] <= mean["high"]
     assert mean["value"] > 0.9
     assert printed["num_clips"] == 12
-    answer = earmark("evaluate", small_run, small_dataset, "--split", "validation")
-    assert "the model was selected on the validation split: these figures flatter it" in answer.stderr
+    answer = earmark("evaluate", small_run, small_dataset, "--split", "train")
+    assert "the model was trained on the train split: these figures flatter it" in answer.stderr
     answer = earmark("report", small_run)
     assert f"mAP on test: {mean['value']:.3f}" in answer.stdout
     assert f"{mean['value']:.3f}" in (small_run / "report.html").read_text()
@@ -156,3 +160,142 @@ def test_a_long_recording_is_tagged_in_windows(small_run: Path, tmp_path: Path) 
         assert max(scores) == next(t["score"] for t in whole["tags"] if t["tag"] == tag)
     assert windows[2]["tags"][0]["tag"] == "Tone"
     assert windows[20]["tags"][0]["tag"] == "Noise"
+
+
+def test_an_interrupted_command_says_how_to_go_on(small_dataset: Path, tmp_path: Path) -> None:
+    words = ["train", "baseline", small_dataset, "-o", tmp_path / "run", "--set", "backbone=crnn_small",
+             "pretrained=null", "epochs=500", "batch_size=4"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earmark", *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("earmark: interrupted; what is written is whole")
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(small_dataset: Path) -> None:
+    command = f"{sys.executable} -m earmark info {small_dataset} | true; exit ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert answer.returncode in (0, 141)
+    assert answer.stderr == ""
+
+
+def test_folders_that_cannot_be_written_are_answered_in_one_line(
+    small_dataset: Path, small_run: Path, class_folders: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    recording = class_folders / "003 - Tone" / "1-300-A.wav"
+    for words in (
+        ["train", "baseline", small_dataset, "-o", tmp_path / "file" / "run", "--set", "backbone=crnn_small"],
+        ["import", class_folders, "-o", tmp_path / "file" / "sounds"],
+        ["tag", small_run, recording, "--embeddings", tmp_path / "nowhere" / "e.npz"],
+    ):
+        answer = earmark(*words)
+        assert answer.returncode == 2, answer.stderr
+        assert answer.stderr.splitlines()[-1].startswith("earmark: ")
+        assert "Traceback" not in answer.stderr
+    assert "tag" not in earmark("tag", small_run, recording, "--embeddings", tmp_path / "nowhere" / "e.npz").stdout
+
+
+def test_embeddings_go_where_they_were_asked_for(small_run: Path, class_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "embeddings"
+    answer = earmark("tag", small_run, class_folders / "003 - Tone" / "1-300-A.wav", "--embeddings", out, "-q")
+    assert answer.returncode == 0
+    with np.load(out) as kept:
+        assert kept["embeddings"].shape[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["embeddings"]
+
+
+def test_a_list_may_come_from_another_system_and_name_folders(small_run: Path, class_folders: Path) -> None:
+    recording = class_folders / "001 - Click" / "1-100-A.wav"
+    answer = earmark(
+        "tag", small_run, "-", "--top-k", "1", stdin=f"{recording}\r\n\r\n{class_folders / '003 - Tone'}\r\n"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert len(answer.stdout.splitlines()) == 13
+
+
+def test_the_next_step_is_one_that_works(small_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my run"
+    answer = earmark("train", "baseline", small_dataset, "-o", out, "--set", "backbone=crnn_small", "pretrained=null",
+                     "epochs=1", "batch_size=4")  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert f"next:  earmark tag '{out}' YOUR_RECORDINGS/" in answer.stdout
+
+
+def test_diff_prints_what_a_layer_changed(class_folders: Path, tmp_path: Path) -> None:
+    from earmark.data.dataset import open_dataset, write_layer
+    from earmark.data.importing import import_dataset
+    from earmark.data.tables import LABEL_SCHEMA, columns_or_null
+
+    import_dataset(class_folders, tmp_path / "sounds")
+    dataset = open_dataset(tmp_path / "sounds")
+    clip = dataset.column("clip")[0]
+    table = columns_or_null(
+        2,
+        LABEL_SCHEMA,
+        clip=pa.array([clip] * 2),
+        tag=pa.array(["Click", "Tone"]),
+        value=pa.array([0.0, 1.0], pa.float32()),
+    )
+    write_layer(dataset, "corrected", table)
+    answer = earmark("diff", tmp_path / "sounds", "given", "corrected")
+    lines = answer.stdout.splitlines()
+    assert lines[0] == "given -> corrected: 1 added, 1 removed, 0 changed"
+    assert f"  removed  {clip}  Click  1 -> none" in lines
+    assert f"  added    {clip}  Tone  none -> 1" in lines
+    assert "given, corrected" in earmark("info", tmp_path / "sounds").stdout
+
+
+def test_evaluating_where_nothing_is_positive_says_so(small_run: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sound("Tone", 1), RATE_HZ)
+    soundfile.write(tmp_path / "b.wav", sound("Click", 1), RATE_HZ)
+    soundfile.write(tmp_path / "c.wav", sound("Noise", 1), RATE_HZ)
+    (tmp_path / "list.csv").write_text(
+        "path,tags,split\na.wav,Tone,train\nb.wav,Click,train\nc.wav,Noise,train\n", "utf-8"
+    )
+    with (tmp_path / "list.csv").open("a") as file:
+        soundfile.write(tmp_path / "d.wav", sound("Tone", 2), RATE_HZ)
+        file.write("d.wav,,test\n")
+    assert earmark("import", tmp_path / "list.csv", "-o", tmp_path / "sounds").returncode == 0
+    answer = earmark("evaluate", small_run, tmp_path / "sounds")
+    assert answer.returncode == 0, answer.stderr
+    assert "mean_average_precision   not finite" in answer.stdout
+    assert "without positives, left out of the means: Click, Noise, Tone" in answer.stdout
+
+
+def test_figures_that_flatter_are_called_so(
+    small_run: Path, small_dataset: Path, class_folders: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(small_run / "model", model)
+    config = json.loads((model / "config.json").read_text())
+    config["trained_on"]["selected_on"] = "validation"
+    (model / "config.json").write_text(json.dumps(config))
+    said = earmark("evaluate", model, small_dataset, "--split", "validation").stderr
+    assert "the model was selected on the validation split: these figures flatter it" in said
+    assert earmark("evaluate", model, small_dataset, "--split", "test").stderr == ""
+    assert "these figures flatter it" in earmark("evaluate", small_run, small_dataset, "--split", "all").stderr
+    (tmp_path / "audio").mkdir()
+    for name in ("001 - Click", "002 - Noise", "003 - Tone"):
+        (tmp_path / "audio" / name).mkdir()
+        for path in sorted((class_folders / name).iterdir())[:11]:
+            shutil.copy(path, tmp_path / "audio" / name)
+    assert earmark("import", tmp_path / "audio", "-o", tmp_path / "sounds").returncode == 0
+    said = earmark("evaluate", small_run, tmp_path / "sounds", "--split", "validation").stderr
+    assert "its validation split may hold training clips" in said
+
+
+def test_a_column_misspelt_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("paht,tags\na.wav,Tone\n")
+    answer = earmark("import", tmp_path / "list.csv", "-o", tmp_path / "sounds")
+    assert answer.returncode == 2
+    assert '"paht": did you mean "path"?' in answer.stderr
+
+
+def test_verbose_says_where_a_mistake_was_found() -> None:
+    assert "Traceback" in earmark("train", "baseline", "nowhere", "-o", "r", "-v").stderr

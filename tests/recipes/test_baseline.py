@@ -40,11 +40,15 @@ def test_fine_tuning_keeps_the_backbone_and_rebuilds_the_head_for_other_tags(sma
             soundfile.write(tmp_path / "audio" / name / f"{index}.wav", sound(tag, 50 + index), RATE_HZ)
     import_dataset(tmp_path / "audio", tmp_path / "sounds")
     request = Request(dataset=open_dataset(tmp_path / "sounds"), run=tmp_path / "run", init=small_run)
-    settings = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-9}
+    settings = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-9, "chunk_s": 0.5}
     run_recipe(find_recipe("baseline"), request, settings)
     before, after = load_model(small_run), load_model(tmp_path / "run")
     assert after.config.vocabulary == ("beep", "hiss")
     assert after.config.front_end == before.config.front_end
+    assert (before.config.training_length_s, after.config.training_length_s) == (1.0, 0.5)
+    record = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert "backbone" not in record["settings"]
+    assert record["init"]
     for name, tensor in before.backbone.named_parameters():
         torch.testing.assert_close(tensor, after.backbone.get_parameter(name), rtol=0, atol=1e-6)
 
@@ -76,5 +80,65 @@ def test_a_folder_that_holds_something_else_is_not_a_run(small_dataset: Path, tm
 @pytest.mark.parametrize("head", ["max", "linear_softmax", "attention", "multi_head_attention", "sigmoid_mean"])
 def test_every_head_trains(small_dataset: Path, tmp_path: Path, head: str) -> None:
     request = Request(dataset=open_dataset(small_dataset), run=tmp_path / "run", test_fold=1, validation_fold=2)
-    tagger = run_recipe(find_recipe("baseline"), request, SMALL | {"head": head, "front_end": "psla"})
-    assert all(torch.isfinite(tensor).all() for tensor in tagger.state_dict().values())
+    run_recipe(find_recipe("baseline"), request, SMALL | {"head": head, "front_end": "psla"})
+    tagger = load_model(tmp_path / "run")
+    assert tagger.config.head.name == head
+    assert tagger.config.front_end.num_mels == 128
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [({"layer": "gven"}, 'did you mean "given"'), ({"init": Path("nowhere")}, "--init must name a model folder")],
+)
+def test_a_first_try_that_failed_does_not_block_the_corrected_one(
+    small_dataset: Path, tmp_path: Path, first: dict, message: str
+) -> None:
+    asked = {"dataset": open_dataset(small_dataset), "run": tmp_path / "run", "test_fold": 1, "validation_fold": 2}
+    settings = {"epochs": 1} if "init" in first else SMALL
+    with pytest.raises(InputError, match=message):
+        run_recipe(find_recipe("baseline"), Request(**asked | first), settings)
+    run_recipe(find_recipe("baseline"), Request(**asked), SMALL)
+    assert load_model(tmp_path / "run").config.trained_on["labels"] == "given"
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_begins_again(small_dataset: Path, tmp_path: Path) -> None:
+    asked = {"dataset": open_dataset(small_dataset), "run": tmp_path / "run", "test_fold": 1, "validation_fold": 2}
+    with pytest.raises(InputError, match="safetensors"):
+        run_recipe(find_recipe("baseline"), Request(**asked), SMALL | {"backbone": "mobilenetv2", "pretrained": "no"})
+    assert (tmp_path / "run" / "settings.json").exists()
+    run_recipe(find_recipe("baseline"), Request(**asked), SMALL)
+
+
+@pytest.mark.parametrize("left", [["environment.json"], ["environment.json", ".settings.77.part.json"]])
+def test_a_run_killed_before_its_first_checkpoint_begins_again(small_dataset: Path, tmp_path: Path, left: list) -> None:
+    for name in left:
+        (tmp_path / name).write_text("{")
+    request = Request(dataset=open_dataset(small_dataset), run=tmp_path, test_fold=1, validation_fold=2, resume=True)
+    run_recipe(find_recipe("baseline"), request, SMALL)
+    assert load_model(tmp_path)
+
+
+def test_resuming_notices_labels_that_changed(class_folders: Path, tmp_path: Path) -> None:
+    import_dataset(class_folders, tmp_path / "sounds", tables="csv")
+    asked = {"run": tmp_path / "run", "test_fold": 1, "validation_fold": 2}
+    run_recipe(find_recipe("baseline"), Request(dataset=open_dataset(tmp_path / "sounds"), **asked), SMALL)
+    given = tmp_path / "sounds" / "labels" / "given.csv"
+    text = given.read_text()
+    changed = text.replace('"Click"', '"Noise"', 1)
+    assert changed != text
+    given.write_text(changed)
+    again = Request(dataset=open_dataset(tmp_path / "sounds"), resume=True, **asked)
+    with pytest.raises(InputError, match=r"was begun with labels_digest=\w+ \(now \w+\)$"):
+        run_recipe(find_recipe("baseline"), again, SMALL)
+    with pytest.raises(InputError, match=r"labels_digest=.*seed=0 \(now 3\), epochs=1 \(now 2\)"):
+        run_recipe(find_recipe("baseline"), Request(**{**vars(again), "seed": 3}), SMALL | {"epochs": 2})
+
+
+def test_a_data_set_without_tags_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,tags\na.wav,\nb.wav,\n")
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", sound("Tone", 1), RATE_HZ)
+    import_dataset(tmp_path / "list.csv", tmp_path / "sounds")
+    request = Request(dataset=open_dataset(tmp_path / "sounds"), run=tmp_path / "run")
+    with pytest.raises(InputError, match="sounds must have tags to learn, found none"):
+        run_recipe(find_recipe("baseline"), request, SMALL)

@@ -86,15 +86,15 @@ def test_the_same_seed_gives_the_same_weights(feed: Feed, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "kept_epochs"),
     [
-        ({"final_weights": "best"}, [2]),
+        ({"final_weights": "best", "refresh_bn": True}, [2]),
         ({"final_weights": "top_k", "top_k": 2}, [2, 4]),
         ({"final_weights": "range", "average_from_epoch": 3}, [3, 4]),
-        ({"final_weights": "last"}, []),
+        ({"final_weights": "last", "refresh_bn": True}, []),
     ],
 )
 def test_which_weights_are_final(feed: Feed, tmp_path: Path, changes: dict, kept_epochs: list[int]) -> None:
     tagger = small_tagger()
-    chosen = settings(epochs=4, refresh_bn=False, **changes)
+    chosen = settings(**{"epochs": 4, "refresh_bn": False} | changes)
     fit(tagger, feed, values(0.1, 0.9, 0.3, 0.5), chosen, tmp_path, device=CPU)
     kept = sorted((tmp_path / "checkpoints").glob("step-*.safetensors"))
     assert [load_tensors(path)[1]["epoch"] for path in kept] == kept_epochs
@@ -177,6 +177,41 @@ def test_tensorboard_gets_the_numbers_of_the_records(feed: Feed, tmp_path: Path)
     assert written == [(r["step"], pytest.approx(r["train_loss"])) for r in history.records]
 
 
-def test_select_by_names_a_metric(feed: Feed, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='found "f1"'):
-        fit(small_tagger(), feed, values(0.1), settings(select_by="f1"), tmp_path, device=CPU)
+def test_weights_that_a_step_broke_are_answered_with_the_way_out(feed: Feed, tmp_path: Path) -> None:
+    chosen = settings(epochs=1, optimizer="sgd", schedule=Schedule(learning_rate=100.0), validate_every_steps=1)
+
+    def loss(output, targets: Targets) -> torch.Tensor:
+        return output.clipwise.sum(1) * 1e37
+
+    with pytest.raises(InputError, match="weights must be finite, found NaN or infinity after epoch 1, step 1 in"):
+        fit(small_tagger(), feed, values(), chosen, tmp_path, device=CPU, loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"average_from_epoch": 2}, "average_from_epoch is read with final_weights=range only"),
+        ({"average_from_epoch": 4, "final_weights": "range"}, "average_from_epoch must be at most epochs 3, got 4"),
+        ({"top_k": 2}, "top_k is read with final_weights=top_k only"),
+        ({"refresh_bn": False}, "refresh_bn is read with"),
+        ({"beta2": 0.9, "optimizer": "sgd"}, "beta2 is read with optimizer=adam only"),
+    ],
+)
+def test_a_setting_that_nobody_would_read_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+def test_a_trained_tagger_is_ready_to_score(feed: Feed, tmp_path: Path) -> None:
+    tagger = small_tagger()
+    fit(tagger, feed, values(0.1, 0.2, 0.3), settings(final_weights="top_k", top_k=2), tmp_path, device=CPU)
+    assert not tagger.training
+
+
+def test_a_write_that_a_kill_broke_off_is_cleared_away(feed: Feed, tmp_path: Path) -> None:
+    fit(small_tagger(), feed, values(0.1), settings(epochs=1), tmp_path, device=CPU)
+    left = [tmp_path / ".metrics.1.part.jsonl", tmp_path / "checkpoints" / ".last.1.part.safetensors"]
+    for path in left:
+        path.write_bytes(b"half")
+    fit(small_tagger(), feed, values(0.2, 0.3), settings(epochs=3), tmp_path, device=CPU, resume=True)
+    assert not any(path.exists() for path in left)

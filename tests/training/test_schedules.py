@@ -107,9 +107,9 @@ def test_a_step_outside_the_run_is_an_error(step):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"schedule": "cosine", "decay_power": 2.0}, 'decay_power is read by schedule "polynomial" only'),
-        ({"halve_after_epoch": 3}, 'halve_after_epoch is read by schedule "halving" only'),
-        ({"schedule": "polynomial", "halve_every_epochs": 3}, 'halve_every_epochs is read by schedule "halving" only'),
+        ({"schedule": "cosine", "decay_power": 2.0}, "decay_power is read with schedule=polynomial only"),
+        ({"halve_after_epoch": 3}, "halve_after_epoch is read with schedule=halving only"),
+        ({"schedule": "polynomial", "halve_every_epochs": 3}, "halve_every_epochs is read with schedule=halving only"),
         ({"warmup": 3}, "Extra inputs are not permitted"),
         ({"learning_rate": 0.0}, "greater than 0"),
     ],

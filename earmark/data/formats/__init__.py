@@ -29,7 +29,7 @@ def find_format(source: Path) -> str:
         if not csv_list.has_columns(names):
             raise InputError(
                 f"{source}:1: no known layout has these columns: {first_few(names, 12)}"
-                f"; a list of files has the columns path,tags"
+                f"; a list of files has the columns path,tags{csv_list.nearest_columns(names)}"
             )
         return "csv"
     raise InputError(f"{source}: must be a folder of class folders or a CSV with the columns path,tags")

@@ -21,7 +21,7 @@ from earmark.data.problems import problem_of
 from earmark.data.table_files import TableFile, read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABELLED, SPLITS, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, did_you_mean, first_few
 
 PATH_NAMES = ("path", "filename", "fname", "file")
 TAG_NAMES = ("tags", "labels", "tag", "label")
@@ -71,6 +71,13 @@ def has_columns(names: Sequence[str]) -> bool:
     """Whether a header has a column of paths and one of tags."""
     lower = {name.lower() for name in names}
     return bool(lower & set(PATH_NAMES) and lower & set(TAG_NAMES))
+
+
+def nearest_columns(names: Sequence[str]) -> str:
+    """The end of a message about a header without paths or tags: which of its names may have meant one."""
+    known = [*PATH_NAMES, *TAG_NAMES]
+    hints = {name: did_you_mean(name, known) for name in names if name.lower() not in known}
+    return "".join(f'; "{name}"{hint.replace(";", ":")}' for name, hint in hints.items() if "did you mean" in hint)
 
 
 def _known_columns(file: TableFile) -> tuple[TableFile, list[str]]:
