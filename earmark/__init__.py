@@ -20,8 +20,7 @@ def load_tagger(model: str | Path, device: str = "auto") -> RecordingTagger:
     Raises:
         InputError: there is no whole model there.
 
-    >>> load_tagger("run")("dog.wav")[0]  # doctest: +SKIP
-    {'tag': 'Dog bark', 'score': 0.98}
+    `load_tagger("run")("dog.wav")` gives `[{"tag": "Dog bark", "score": 0.98}, ...]`, best first.
     """
     # Imported here, so that the command's --help does not wait for torch.
     from earmark.environment import resolve_device

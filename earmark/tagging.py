@@ -66,12 +66,7 @@ class _EndOfWindows:
 
 
 class RecordingTagger:
-    """Tags recordings with a model.
-
-    >>> tagger = load_tagger("run")  # doctest: +SKIP
-    >>> tagger("dog.wav")[0]  # doctest: +SKIP
-    {'tag': 'Dog bark', 'score': 0.98}
-    """
+    """Tags recordings with a model; made by `earmark.load_tagger`."""
 
     def __init__(self, tagger: Tagger, device: torch.device) -> None:
         self.tagger = tagger.to(device).eval()
