@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.data.audio import AUDIO_SUFFIXES, AudioError, blocks
+from earmark.data.audio.containers import AUDIO_SUFFIXES
+from earmark.data.audio.problems import AudioError
+from earmark.data.audio.reading import blocks
 from earmark.errors import InputError
 from earmark.files import written_aside
 from earmark.models.tagger import Tagger

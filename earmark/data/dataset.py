@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data import layers
-from earmark.data.problems import Problem
+from earmark.data.audio.problems import Problem
 from earmark.data.statements import ClipLabels, IntArray, Statements, clip_labels_from, in_force, statements_from
 from earmark.data.table_files import read_table_file, write_table
 from earmark.data.tables import read_clips, write_clips, write_labels

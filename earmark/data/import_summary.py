@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from earmark.data.audio.problems import Problem
 from earmark.data.dataset import Dataset
-from earmark.data.problems import Problem
 from earmark.data.splits import group_crossings
 from earmark.data.tables import SPLITS
 

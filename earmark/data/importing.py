@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data import layers
-from earmark.data.audio import inspect_audio
+from earmark.data.audio.problems import AudioError, Problem
+from earmark.data.audio.reading import inspect_audio
 from earmark.data.dataset import Dataset, open_dataset, write_dataset
 from earmark.data.formats import Imported, read_source
 from earmark.data.import_summary import ImportSummary, summarise
-from earmark.data.problems import AudioError, Problem
 from earmark.errors import InputError, first_few
 from earmark.files import write_json
 from earmark.progress import progress_bar

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from earmark.data.audio.problems import Problem
 from earmark.data.dataset import Dataset
 from earmark.data.layer_diff import CHANGES, LayerDiff
-from earmark.data.problems import Problem
 from earmark.data.splits import resolve_splits
 
 MOST_TAGS = 20

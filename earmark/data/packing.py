@@ -15,7 +15,9 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import pyarrow as pa
 
-from earmark.data.audio import LENGTH_TOLERANCE_S, AudioError, Problem, problem_of, read_parts
+from earmark.data.audio.problems import AudioError, Problem, problem_of
+from earmark.data.audio.reading import read_parts
+from earmark.data.audio.stretches import LENGTH_TOLERANCE_S
 from earmark.data.shards import FORMAT, Clips, Shard
 from earmark.errors import InputError
 from earmark.files import read_json, write_json, written_aside

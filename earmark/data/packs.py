@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.data.audio.problems import Problem, count_problems
 from earmark.data.packing import PackedDataset, Stamp, is_still_left_out, is_whole, locked, pack_shards, read_record
-from earmark.data.problems import Problem, count_problems
 from earmark.data.shards import FORMAT, Clips, Shard, columns_of, digest_of_plan, plan_shards
 from earmark.files import read_json, write_json, written_aside
 from earmark.progress import progress_bar

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 import soxr
 
-from earmark.data import stretches
-from earmark.data.audio import KINDS, AudioError, blocks, count_problems, inspect_audio, problem_of, read_audio
-from earmark.data.containers import container_of
+from earmark.data.audio import stretches
+from earmark.data.audio.containers import container_of
+from earmark.data.audio.problems import KINDS, AudioError, count_problems, problem_of
+from earmark.data.audio.reading import blocks, inspect_audio, read_audio
 
 RATE_HZ = 16000
 

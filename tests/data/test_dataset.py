@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earmark.data.audio.problems import problem_of
 from earmark.data.dataset import open_dataset, write_dataset, write_layer
 from earmark.data.layer_diff import diff_layers
-from earmark.data.problems import problem_of
 from earmark.data.statements import clip_labels_from, in_force, statements_from
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary

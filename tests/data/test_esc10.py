@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from earmark.data.audio import inspect_audio
+from earmark.data.audio.reading import inspect_audio
 
 
 def test_every_clip_is_there_and_nothing_is_odd(esc10: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 import soundfile
 
 from earmark.data import packing, packs, shards
-from earmark.data.audio import problem_of, read_audio
+from earmark.data.audio.problems import problem_of
+from earmark.data.audio.reading import read_audio
 from earmark.data.packs import Pack, open_pack
 from earmark.data.shards import columns_of, plan_shards
 from earmark.errors import InputError

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from earmark.data.audio.problems import problem_of
 from earmark.data.formats.files import FoundFiles, find_audio
 from earmark.data.formats.imported import Imported, clip_ids, weak_labels, without_suffix
-from earmark.data.problems import problem_of
 from earmark.data.table_files import TableFile, read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABELLED, SPLITS, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary

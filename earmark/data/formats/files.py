@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.data.containers import AUDIO_SUFFIXES
-from earmark.data.problems import Problem, problem_of
+from earmark.data.audio.containers import AUDIO_SUFFIXES
+from earmark.data.audio.problems import Problem, problem_of
 from earmark.errors import first_few
 
 

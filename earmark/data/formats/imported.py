@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.containers import AUDIO_SUFFIXES
-from earmark.data.problems import Problem
+from earmark.data.audio.containers import AUDIO_SUFFIXES
+from earmark.data.audio.problems import Problem
 from earmark.data.tables import LABEL_SCHEMA
 from earmark.data.vocabulary import Vocabulary
 

@@ -8,7 +8,7 @@ import os
 import struct
 from typing import Any
 
-from earmark.data.mpeg import announced_bytes, id3_bytes
+from earmark.data.audio.mpeg import announced_bytes, id3_bytes
 
 AUDIO_BY_CONTAINER = {
     "WAV": (".wav", ".wave", ".bwf", ".rf64"),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.decoders import FULL_SCALE, Decoder, SampleArray
-from earmark.data.problems import AudioError
+from earmark.data.audio.decoders import FULL_SCALE, Decoder, SampleArray
+from earmark.data.audio.problems import AudioError
 from earmark.timing import samples_from_seconds
 
 # Decoded at once: short clips whole; of long recordings no more than this is in memory as decoded.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from earmark.data.containers import (
+from earmark.data.audio.containers import (
     MEDIA_CONTAINERS,
     UnsizedWav,
     container_of,
@@ -20,8 +20,8 @@ from earmark.data.containers import (
     samples_between,
     zero_size_at,
 )
-from earmark.data.mpeg import count_samples, is_announced
-from earmark.data.problems import AudioError
+from earmark.data.audio.mpeg import count_samples, is_announced
+from earmark.data.audio.problems import AudioError
 
 SampleArray = npt.NDArray[Any]
 

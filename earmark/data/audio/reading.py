@@ -13,26 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.data.containers import AUDIO_SUFFIXES, wrong_suffix
-from earmark.data.decoders import Decoder, SampleArray, open_decoder
-from earmark.data.problems import KINDS, AudioError, Problem, count_problems, problem_of
-from earmark.data.stretches import BLOCK_FRAMES, LENGTH_TOLERANCE_S, SCALE, Stretch
+from earmark.data.audio.containers import wrong_suffix
+from earmark.data.audio.decoders import Decoder, SampleArray, open_decoder
+from earmark.data.audio.problems import AudioError, Problem, problem_of
+from earmark.data.audio.stretches import BLOCK_FRAMES, SCALE, Stretch
 from earmark.timing import samples_from_seconds, seconds_from_samples
-
-__all__ = [
-    "AUDIO_SUFFIXES",
-    "KINDS",
-    "LENGTH_TOLERANCE_S",
-    "AudioError",
-    "AudioFacts",
-    "Problem",
-    "blocks",
-    "count_problems",
-    "inspect_audio",
-    "problem_of",
-    "read_audio",
-    "read_parts",
-]
 
 Int16Array = npt.NDArray[np.int16]
 

@@ -1,0 +1,1 @@
+"""What a recording really holds: every format, every trap, and its samples."""
