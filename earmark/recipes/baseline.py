@@ -38,7 +38,7 @@ class BaselineSettings(Settings):
         time_masks=1,
         time_mask_frames=48,
     )
-    fit: FitSettings = FitSettings(epochs=14, schedule=Schedule(schedule="cosine", learning_rate=1e-3, warmup_steps=20))
+    fit: FitSettings = FitSettings(schedule=Schedule(schedule="cosine", learning_rate=1e-3, warmup_steps=20))
 
 
 def train(job: Job[BaselineSettings]) -> Tagger:

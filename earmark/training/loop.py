@@ -65,7 +65,8 @@ def fit(
     optimizer = build_optimizer(tagger, settings)
     history = History.resumed(folder, tagger, optimizer) if resume else History(folder)
     steps_per_epoch = feed.steps_per_epoch
-    steps = steps_per_epoch * settings.epochs
+    epochs = settings.epochs_of(steps_per_epoch)
+    steps = steps_per_epoch * epochs
     with (
         progress_bar(steps, "training", "step", done=history.step) as bar,
         scalars(folder, settings.tensorboard, history.step) as write_scalars,
@@ -87,7 +88,7 @@ def fit(
                     metrics = validate(tagger)
                     history.record(epoch + 1, rate, metrics, settings.select_by)
                     write_scalars(history.records[-1])
-                    log.info("%s", history.last_line(settings.epochs, settings.select_by))
+                    log.info("%s", history.last_line(epochs, settings.select_by))
                     _keep_weights(history, tagger, settings, ends_epoch)
                     history.save(tagger, optimizer)
                     if history.stopped(settings.patience):

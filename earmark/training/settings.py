@@ -1,5 +1,6 @@
 """The settings of `fit`."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,11 +8,18 @@ from pydantic import Field, model_validator
 from earmark.config import Settings, refuse_unread
 from earmark.training.schedules import Schedule
 
+FEW_EPOCHS = 12
+FEW_STEPS = 150
+
 
 class FitSettings(Settings):
     """How a tagger is trained."""
 
-    epochs: int = Field(20, ge=1, description="passes over the training set")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description=f"passes over the training set; null: {FEW_EPOCHS}, or as many as make {FEW_STEPS} steps",
+    )
     batch_size: int = Field(32, ge=1, description="clips a step; never chosen by the machine")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="adam or sgd")
     beta1: float = Field(0.9, ge=0, lt=1, description="adam's first decay, or sgd's momentum")
@@ -46,9 +54,14 @@ class FitSettings(Settings):
     )
     tensorboard: bool = Field(False, description="write TensorBoard events beside metrics.jsonl (extra: tensorboard)")
 
+    def epochs_of(self, steps_per_epoch: int) -> int:
+        """The epochs of a run whose epochs have so many steps."""
+        # A folder of a few dozen clips is a step or two an epoch: it needs more epochs than a set of thousands.
+        return self.epochs or max(FEW_EPOCHS, math.ceil(FEW_STEPS / steps_per_epoch))
+
     @model_validator(mode="after")
     def _are_read(self) -> Self:
-        if self.average_from_epoch > self.epochs:
+        if self.epochs is not None and self.average_from_epoch > self.epochs:
             raise ValueError(f"average_from_epoch must be at most epochs {self.epochs}, got {self.average_from_epoch}")
         refuse_unread(self, self.final_weights == "top_k", "final_weights=top_k", "top_k")
         refuse_unread(self, self.final_weights == "range", "final_weights=range", "average_from_epoch")

@@ -215,3 +215,12 @@ def test_a_write_that_a_kill_broke_off_is_cleared_away(feed: Feed, tmp_path: Pat
         path.write_bytes(b"half")
     fit(small_tagger(), feed, values(0.2, 0.3), settings(epochs=3), tmp_path, device=CPU, resume=True)
     assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "expected"), [(None, 1, 150), (None, 7, 22), (None, 500, 12), (3, 1, 3)]
+)
+def test_a_small_set_gets_more_epochs_unless_their_number_is_set(
+    epochs: int | None, steps_per_epoch: int, expected: int
+) -> None:
+    assert settings(epochs=epochs).epochs_of(steps_per_epoch) == expected
