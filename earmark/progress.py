@@ -1,5 +1,7 @@
 """Progress on stderr, on a terminal only."""
 
+import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +9,14 @@ from typing import Any
 from tqdm import tqdm
 
 _shown = True
+
+
+class LinesAboveBars(logging.Handler):
+    """Writes log lines to stderr above the bars, so that neither breaks the other."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record."""
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 def show_progress(shown: bool) -> None:

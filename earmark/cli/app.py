@@ -1,7 +1,6 @@
 """The command's frame: options that mean the same everywhere, and what goes to stderr."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,10 +69,10 @@ def _frame(
 
 def _set_up_logging(verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
-    logging.getLogger("earmark").setLevel(level)
-    from earmark.progress import show_progress
+    from earmark.progress import LinesAboveBars, show_progress
 
+    logging.basicConfig(level=logging.WARNING, handlers=[LinesAboveBars()], format="%(message)s", force=True)
+    logging.getLogger("earmark").setLevel(level)
     show_progress(not quiet)
 
 
