@@ -24,20 +24,20 @@ _SCALE = {torch.int16: 2.0**-15, torch.float32: 1.0}
 class Augmentation(Settings):
     """What is done to training clips; each is off by default."""
 
-    mixup_rate: float = Field(0.0, ge=0, le=1, description="Share of clips that are mixed with another clip.")
-    mixup_beta: float = Field(10.0, gt=0, description="The first clip's share in a mixture is Beta(b, b) for this b.")
-    gain_db: tuple[float, float] = Field((0.0, 0.0), description="Lowest and highest gain of a clip, in dB.")
-    polarity_rate: float = Field(0.0, ge=0, le=1, description="Share of clips whose waveform is turned upside down.")
+    mixup_rate: float = Field(0.0, ge=0, le=1, description="share of clips that are mixed with another clip")
+    mixup_beta: float = Field(10.0, gt=0, description="the first clip's share in a mixture is Beta(b, b) for this b")
+    gain_db: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest gain of a clip, in dB")
+    polarity_rate: float = Field(0.0, ge=0, le=1, description="share of clips whose waveform is turned upside down")
     time_shift_fraction: float = Field(
-        0.0, ge=0, le=1, description="Largest circular shift either way, as a share of the clip."
+        0.0, ge=0, le=1, description="largest circular shift either way, as a share of the clip"
     )
     time_warp_frames: float = Field(
-        0.0, ge=0, description="Farthest that time warping moves its point, in feature frames."
+        0.0, ge=0, description="farthest that time warping moves its point, in feature frames"
     )
-    frequency_masks: int = Field(0, ge=0, description="Frequency masks a clip.")
-    frequency_mask_bins: int = Field(0, ge=0, description="Mel bins of the widest frequency mask.")
-    time_masks: int = Field(0, ge=0, description="Time masks a clip.")
-    time_mask_frames: int = Field(0, ge=0, description="Feature frames of the longest time mask.")
+    frequency_masks: int = Field(0, ge=0, description="frequency masks a clip")
+    frequency_mask_bins: int = Field(0, ge=0, description="mel bins of the widest frequency mask")
+    time_masks: int = Field(0, ge=0, description="time masks a clip")
+    time_mask_frames: int = Field(0, ge=0, description="feature frames of the longest time mask")
 
     @model_validator(mode="after")
     def _hang_together(self) -> "Augmentation":

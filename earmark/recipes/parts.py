@@ -17,6 +17,7 @@ from earmark.data.vocabulary import Vocabulary
 from earmark.errors import did_you_mean
 from earmark.features import PRESETS, FrontEnd, LogMel, normalisation_from
 from earmark.models.heads import HEADS
+from earmark.models.mbconv import ARCHITECTURES
 from earmark.models.pretrained import load_imagenet
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
 from earmark.models.tagger import BACKBONES, Tagger
@@ -61,6 +62,11 @@ class ModelSettings(Settings):
     def _are_read(self) -> Self:
         refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
         refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
+        if self.pretrained == "bundled" and self.backbone != "efficientnet_lite0":
+            other = " or a timm file of it" if self.backbone in ARCHITECTURES else ""
+            raise ValueError(
+                f"pretrained=bundled is efficientnet_lite0's; for {self.backbone} set pretrained=null{other}"
+            )
         return self
 
     def tagger_config(self, vocabulary: Vocabulary, front_end: FrontEnd, length_s: float) -> TaggerConfig:

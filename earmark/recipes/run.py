@@ -26,9 +26,9 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     Raises:
         InputError: the run folder holds another run, or a setting or the data cannot be used.
     """
-    settings = settings_from(recipe.settings, overrides, where=f"recipe {recipe.name}")
     if request.init is not None:
         _refuse_model_settings(overrides)
+    settings = settings_from(recipe.settings, overrides, where=f"recipe {recipe.name}")
     if not len(request.dataset.vocabulary):
         raise InputError(f"{request.dataset.name} must have tags to learn, found none")
     values = values_of(settings)

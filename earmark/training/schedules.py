@@ -12,13 +12,13 @@ class Schedule(Settings):
     """How the learning rate goes over a run."""
 
     schedule: Literal["constant", "cosine", "polynomial", "halving"] = Field(
-        "constant", description="Course of the learning rate after its warm-up."
+        "constant", description="course of the learning rate after its warm-up"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=100, description="Highest learning rate.")
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly to its course.")
-    decay_power: float = Field(1.0, gt=0, description="Polynomial: power of the share of steps left; 1 is linear.")
-    halve_after_epoch: int = Field(0, ge=0, description="Halving: last epoch at the full rate, counted from 1.")
-    halve_every_epochs: int = Field(5, ge=1, description="Halving: epochs from one halving to the next.")
+    learning_rate: float = Field(1e-3, gt=0, le=100, description="highest learning rate")
+    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises linearly to its course")
+    decay_power: float = Field(1.0, gt=0, description="polynomial: power of the share of steps left; 1 is linear")
+    halve_after_epoch: int = Field(0, ge=0, description="halving: last epoch at the full rate, counted from 1")
+    halve_every_epochs: int = Field(5, ge=1, description="halving: epochs from one halving to the next")
 
     @model_validator(mode="after")
     def _is_read(self) -> "Schedule":

@@ -25,7 +25,6 @@ class FitSettings(Settings):
     beta1: float = Field(0.9, ge=0, lt=1, description="adam's first decay, or sgd's momentum")
     beta2: float = Field(0.999, ge=0, lt=1, description="adam's second decay")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty inside the optimiser's gradient (not AdamW's)")
-    schedule: Schedule = Field(default_factory=Schedule, description="the learning rate over time")
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="of the backbone in training; auto is bf16 where the processor computes it natively"
     )
@@ -53,6 +52,7 @@ class FitSettings(Settings):
         True, description="after averaging, estimate BatchNorm's statistics afresh; false averages them too"
     )
     tensorboard: bool = Field(False, description="write TensorBoard events beside metrics.jsonl (extra: tensorboard)")
+    schedule: Schedule = Field(default_factory=Schedule, description="the learning rate over time")
 
     def epochs_of(self, steps_per_epoch: int) -> int:
         """The epochs of a run whose epochs have so many steps."""

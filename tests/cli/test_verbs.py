@@ -31,7 +31,7 @@ def test_help_needs_neither_torch_nor_numpy() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_answers_help_with_an_example(verb: str) -> None:
     answer = earmark(verb, "--help")
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     assert f"Example: earmark {verb}" in answer.stdout
 
 
@@ -72,11 +72,12 @@ def test_show_prints_every_setting_with_a_line_of_text() -> None:
         (["import", "nowhere", "-o", "d"], "nowhere"),
         (["train", "baseline", "--show", "--set", "backbone=efficientnet_b7"], "efficientnet_b2"),
         (["train", "baseline", "--show", "--set", "head=atention"], "attention"),
+        (["train", "baseline", "--show", "--set", "backbone=crnn_small"], "crnn_small set pretrained=null"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_line_with_the_way_out(words: list[str], message: str) -> None:
     answer = earmark(*words)
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert message in answer.stderr
     assert answer.stderr.startswith("earmark: ")
     assert len(answer.stderr.splitlines()) == 1
@@ -84,23 +85,23 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(words: list[str], me
 
 def test_unknown_tag_layer_and_fold_name_what_there_is(small_dataset: Path, small_run: Path, tmp_path: Path) -> None:
     answer = earmark("train", "baseline", small_dataset, "-o", tmp_path / "r", "--labels", "gven")
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert '"gven"; did you mean "given"?' in answer.stderr
     answer = earmark("train", "baseline", small_dataset, "-o", tmp_path / "r", "--test-fold", "9")
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert "9" in answer.stderr
     assert "1, 2, 3" in answer.stderr
     answer = earmark("diff", small_dataset, "given", "correctd")
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
 
 
 def test_a_run_folder_in_use_is_not_overwritten(small_dataset: Path, small_run: Path) -> None:
     before = (small_run / "model" / "model.safetensors").read_bytes()
     answer = earmark("train", "baseline", small_dataset, "-o", small_run)
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert "--resume" in answer.stderr
     answer = earmark("train", "baseline", small_dataset, "-o", small_run, "--resume")
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert "the same data and settings" in answer.stderr
     assert (small_run / "model" / "model.safetensors").read_bytes() == before
 
@@ -190,7 +191,7 @@ def test_folders_that_cannot_be_written_are_answered_in_one_line(
     (tmp_path / "file").write_text("x")
     recording = class_folders / "003 - Tone" / "1-300-A.wav"
     for words in (
-        ["train", "baseline", small_dataset, "-o", tmp_path / "file" / "run", "--set", "backbone=crnn_small"],
+        ["train", "baseline", small_dataset, "-o", tmp_path / "file" / "run"],
         ["import", class_folders, "-o", tmp_path / "file" / "sounds"],
         ["tag", small_run, recording, "--embeddings", tmp_path / "nowhere" / "e.npz"],
     ):
@@ -204,7 +205,7 @@ def test_folders_that_cannot_be_written_are_answered_in_one_line(
 def test_embeddings_go_where_they_were_asked_for(small_run: Path, class_folders: Path, tmp_path: Path) -> None:
     out = tmp_path / "embeddings"
     answer = earmark("tag", small_run, class_folders / "003 - Tone" / "1-300-A.wav", "--embeddings", out, "-q")
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     with np.load(out) as kept:
         assert kept["embeddings"].shape[0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["embeddings"]
@@ -293,7 +294,7 @@ def test_figures_that_flatter_are_called_so(
 def test_a_column_misspelt_is_answered_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("paht,tags\na.wav,Tone\n")
     answer = earmark("import", tmp_path / "list.csv", "-o", tmp_path / "sounds")
-    assert answer.returncode == 2
+    assert answer.returncode == 2, answer.stderr
     assert '"paht": did you mean "path"?' in answer.stderr
 
 
