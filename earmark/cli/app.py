@@ -1,6 +1,9 @@
 """The command's frame: options that mean the same everywhere, and what goes to stderr."""
 
 import logging
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +55,13 @@ app = typer.Typer(
     "earmark tag RUN a.wav. Exit codes: 0 done; 1 a bug; 2 something given cannot be used; "
     "3 done, but files were left out.",
 )
+
+
+def command_word() -> str:
+    """What to type for the command here: `earmark` may be in an environment that is not active."""
+    if shutil.which("earmark"):
+        return "earmark"
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "earmark" else "python -m earmark"
 
 
 def _version(shown: bool) -> None:

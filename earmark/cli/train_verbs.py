@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app
+from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app, command_word
 from earmark.errors import InputError
 
 
@@ -84,10 +84,10 @@ def train(
     run_word, data_word = shlex.quote(str(out)), shlex.quote(str(dataset))
     print(f"model: {out / 'model'}")
     if len(splits.test):
-        print(f"next:  earmark evaluate {run_word} {data_word} --split test")
+        print(f"next:  {command_word()} evaluate {run_word} {data_word} --split test")
     else:
-        print(f"next:  earmark tag {run_word} YOUR_RECORDINGS/")
-    print(f"       earmark report {run_word}")
+        print(f"next:  {command_word()} tag {run_word} YOUR_RECORDINGS/")
+    print(f"       {command_word()} report {run_word}")
 
 
 def _print_settings(rows: list[tuple[str, str, str, str]]) -> None:

@@ -1,12 +1,24 @@
 """Verbs that use what was trained: evaluate, tag, report."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.app import LEFT_OUT, DatasetFolder, Device, ModelFolder, Quiet, Seed, Verbose, Workers, app
+from earmark.cli.app import (
+    LEFT_OUT,
+    DatasetFolder,
+    Device,
+    ModelFolder,
+    Quiet,
+    Seed,
+    Verbose,
+    Workers,
+    app,
+    command_word,
+)
 from earmark.errors import InputError
 
 
@@ -114,5 +126,6 @@ def report(
     print(f"page:  {page}")
     for line in headline(run):
         print(line)
-    print(f"next:  earmark tag {run} YOUR_RECORDINGS/")
-    print("       earmark import YOUR_FOLDER_OF_CLASS_FOLDERS -o sounds && earmark train baseline sounds -o my_run")
+    word = command_word()
+    print(f"next:  {word} tag {shlex.quote(str(run))} YOUR_RECORDINGS/")
+    print(f"       {word} import YOUR_FOLDER_OF_CLASS_FOLDERS -o sounds && {word} train baseline sounds -o my_run")
