@@ -50,7 +50,7 @@ def excerpt_scores(
     with torch.inference_mode(), progress_bar(len(excerpts), "scoring", "clip") as bar:
         for positions, batch in prefetched(_batches(tagger, pack, excerpts, batch_size)):
             said = tagger(batch.waveform.to(device), batch.num_samples.to(device))
-            scores[positions] = said.clipwise.float().cpu().numpy()
+            scores[positions] = said.clipwise.cpu().numpy()
             bar.update(len(positions))
     return scores
 

@@ -1,6 +1,7 @@
 """fit(): the only training loop."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,9 +79,9 @@ def fit(
                 started = time.perf_counter()
                 rate = learning_rate(settings.schedule, history.step, steps, steps_per_epoch)
                 value = train_step(tagger, batch, optimizer, rate, settings, loss)
-                if not torch.isfinite(value):
+                if not math.isfinite(value):
                     raise InputError(_not_finite(feed, batch, epoch, history.step))
-                history.count_step(float(value), len(batch.clip_index), waited=started - waited, since=waited)
+                history.count_step(value, len(batch.clip_index), waited=started - waited, since=waited)
                 bar.update(1)
                 ends_epoch = history.step % steps_per_epoch == 0
                 if ends_epoch or history.step % settings.validate_every_steps == 0:
@@ -108,23 +109,24 @@ def train_step(
     rate: float,
     settings: FitSettings,
     loss: Loss,
-) -> torch.Tensor:
-    """One step of the optimiser; returns the batch's loss, detached. A loss that is not finite changes nothing."""
+) -> float:
+    """One step of the optimiser; returns the batch's loss. A loss that is not finite changes nothing."""
     tagger.train()
     output = training_output(tagger, batch, settings.precision)
     targets = batch.targets.to(output.clipwise.device)
     known = targets.clipwise_weight.amax(dim=1) > 0
     value = weighted_mean(loss(output, targets), known)
     optimizer.zero_grad(set_to_none=True)
-    if not torch.isfinite(value):
-        return value.detach()
+    found = value.detach().item()  # the one wait for the device in a step
+    if not math.isfinite(found):
+        return found
     value.backward()  # type: ignore[no-untyped-call]
     if settings.gradient_clip is not None:
         nn.utils.clip_grad_norm_(tagger.parameters(), settings.gradient_clip)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    return value.detach()
+    return found
 
 
 def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> HeadOutput:
@@ -149,7 +151,9 @@ def _keep_weights(history: History, tagger: Tagger, settings: FitSettings, ends_
 def set_final_weights(tagger: Tagger, feed: Feed, history: History, settings: FitSettings) -> None:
     """Loads or averages the kept checkpoints into the tagger, as `final_weights` says."""
     paths = history.kept_paths()
-    if settings.final_weights == "last" or not paths:
+    if not paths:
+        if settings.final_weights != "last":
+            log.warning("final weights: the last, because training ended before epoch %d", settings.average_from_epoch)
         return
     if len(paths) == 1:
         weights, _ = load_tensors(paths[0])

@@ -224,3 +224,9 @@ def test_a_small_set_gets_more_epochs_unless_their_number_is_set(
     epochs: int | None, steps_per_epoch: int, expected: int
 ) -> None:
     assert settings(epochs=epochs).epochs_of(steps_per_epoch) == expected
+
+
+def test_a_range_that_training_never_reached_is_said(feed: Feed, tmp_path: Path, caplog) -> None:
+    chosen = settings(epochs=3, patience=1, final_weights="range", average_from_epoch=3)
+    fit(small_tagger(), feed, values(0.5, 0.4), chosen, tmp_path, device=CPU)
+    assert "final weights: the last, because training ended before epoch 3" in caplog.text
