@@ -275,9 +275,11 @@ def test_a_list_in_an_empty_world(tmp_path):
 def test_sources_of_no_known_layout(tmp_path):
     tree(tmp_path, "a.json")
     assert "there is no such file or folder" in refused(tmp_path / "gone")
-    assert "must be a folder of class folders or a CSV" in refused(tmp_path / "a.json")
+    message = refused(tmp_path / "a.json")
+    assert "no known layout; known are" in message
+    assert "csv: a CSV with the columns path,tags; folder: a folder of class folders" in message
     with pytest.raises(InputError, match=r'unknown layout "foldr"; did you mean "folder"\?'):
         read_source(tmp_path, "foldr")
-    with pytest.raises(InputError, match="layout csv is a file"):
+    with pytest.raises(InputError, match="layout csv is a file, found a folder"):
         read_source(tmp_path, "csv")
     assert find_format(tmp_path) == "folder"

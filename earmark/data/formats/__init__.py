@@ -1,6 +1,7 @@
 """The published layouts that data sets come in, one module each."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.data.csv_files import column_names
@@ -9,9 +10,29 @@ from earmark.data.formats.imported import Imported
 from earmark.data.table_files import CSV_SUFFIXES
 from earmark.errors import InputError, did_you_mean, first_few
 
-__all__ = ["FORMATS", "Imported", "find_format", "read_source"]
+__all__ = ["FORMATS", "Format", "Imported", "find_format", "read_source"]
 
-FORMATS: dict[str, Callable[[Path], Imported]] = {"folder": folder.read, "csv": csv_list.read}
+
+@dataclass(frozen=True)
+class Format:
+    """A layout.
+
+    Attributes:
+        is_at: whether a source (a folder or a file that is there) looks like it, by names and header lines alone.
+        read: what a source in this layout says; raises InputError where it does not hold.
+        looks_like: what its source is, in a few words for messages and help.
+    """
+
+    is_at: Callable[[Path], bool]
+    read: Callable[[Path], Imported]
+    looks_like: str
+
+
+# In the order in which they are looked for: what is more particular comes first.
+FORMATS: dict[str, Format] = {
+    "csv": Format(csv_list.is_at, csv_list.read, "a CSV with the columns path,tags"),
+    "folder": Format(folder.is_at, folder.read, "a folder of class folders"),
+}
 
 
 def find_format(source: Path) -> str:
@@ -20,19 +41,19 @@ def find_format(source: Path) -> str:
     Raises:
         InputError: there is no such source, or it has no layout that is known.
     """
-    if source.is_dir():
-        return "folder"
     if not source.exists():
         raise InputError(f"{source}: there is no such file or folder")
+    for name, layout in FORMATS.items():
+        if layout.is_at(source):
+            return name
     if source.suffix.lower() in CSV_SUFFIXES:
         names = column_names(source)
-        if not csv_list.has_columns(names):
-            raise InputError(
-                f"{source}:1: no known layout has these columns: {first_few(names, 12)}"
-                f"; a list of files has the columns path,tags{csv_list.nearest_columns(names)}"
-            )
-        return "csv"
-    raise InputError(f"{source}: must be a folder of class folders or a CSV with the columns path,tags")
+        raise InputError(
+            f"{source}:1: no known layout has these columns: {first_few(names, 12)}"
+            f"; a list of files has the columns path,tags{csv_list.nearest_columns(names)}"
+        )
+    known = "; ".join(f"{name}: {layout.looks_like}" for name, layout in FORMATS.items())
+    raise InputError(f"{source}: no known layout; known are {known}")
 
 
 def read_source(source: Path, format_name: str | None = None) -> tuple[str, Imported]:
@@ -42,6 +63,4 @@ def read_source(source: Path, format_name: str | None = None) -> tuple[str, Impo
         raise InputError(f'unknown layout "{name}"{did_you_mean(name, FORMATS)}')
     if not source.exists():
         raise InputError(f"{source}: there is no such file or folder")
-    if source.is_dir() != (name == "folder"):
-        raise InputError(f"{source}: layout {name} is a {'folder' if name == 'folder' else 'file'}")
-    return name, FORMATS[name](source)
+    return name, FORMATS[name].read(source)

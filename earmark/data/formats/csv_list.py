@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data.audio.problems import problem_of
+from earmark.data.csv_files import column_names
 from earmark.data.formats.files import FoundFiles, find_audio
 from earmark.data.formats.imported import Imported, clip_ids, weak_labels, without_suffix
-from earmark.data.table_files import TableFile, read_table_file
+from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABELLED, SPLITS, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError, did_you_mean, first_few
@@ -29,12 +30,19 @@ OPTIONAL = ("split", "fold", "group", "verified", "labelled")
 _SPLIT_WORDS = {"training": "train", "val": "validation", "valid": "validation"}
 
 
+def is_at(source: Path) -> bool:
+    """Whether the source is a CSV with a column of paths and one of tags."""
+    return source.is_file() and source.suffix.lower() in CSV_SUFFIXES and has_columns(column_names(source))
+
+
 def read(source: Path) -> Imported:
     """The clips that a CSV names, weakly labelled unless its column `labelled` says otherwise.
 
     Raises:
         InputError: the columns path and tags are not there, or a cell does not hold; with file and line.
     """
+    if source.is_dir():
+        raise InputError(f"{source}: layout csv is a file, found a folder")
     file, unread = _known_columns(read_table_file(source))
     names = file.required_text("path").to_pylist()
     located = _locate(source.parent, names)

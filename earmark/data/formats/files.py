@@ -1,8 +1,9 @@
 """The audio files beneath a folder, and what else lies there."""
 
 import os
+import posixpath
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,57 @@ class FoundFiles:
             yield f"left out: {what} not audio ({kinds})"
         if self.hidden:
             yield f"left out: {self.hidden} hidden (names that begin with a dot)"
+
+
+class AudioByName:
+    """The audio files beneath a folder, found again by the names that tables give them.
+
+    Attributes:
+        found: everything that lies there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.found = find_audio(folder)
+        self._by_name: dict[str, list[str]] = {}
+        for path in self.found.audio:
+            name = posixpath.basename(path)
+            stem, suffix = posixpath.splitext(name)
+            for key in {name, stem if suffix.lower() in AUDIO_SUFFIXES else name}:
+                self._by_name.setdefault(key, []).append(path)
+
+    def paths(self, name: str, *folders: str) -> list[str]:
+        """The paths (relative, with `/`) of the files of a name, with or without its suffix, wherever they lie.
+
+        Args:
+            folders: if any file of the name lies beneath a folder so called (`train`, `FSD50K.dev_audio`), only those
+                in the first such folder count.
+        """
+        fitting = self._by_name.get(name, [])
+        for folder in folders:
+            inside = [path for path in fitting if f"/{folder}/" in f"/{path}"]
+            if inside:
+                return inside
+        return fitting
+
+    def locate(self, names: Sequence[str], clips: Sequence[str], *folders: str) -> tuple[list[str], list[Problem]]:
+        """The file of every name, and why some clips have none of their own.
+
+        A name without a file is its own path (and found missing when it is looked at); one that several files have is
+        a problem of its clip.
+        """
+        paths, problems = [], []
+        for name, clip in zip(names, clips, strict=True):
+            fitting = self.paths(name, *folders)
+            if len(fitting) > 1:
+                detail = f"{len(fitting)} files are called so: {first_few(fitting)}"
+                problems.append(problem_of("missing", name, clip, detail))
+            paths.append(fitting[0] if len(fitting) == 1 else name)
+        return paths, problems
+
+    def unnamed(self, paths: Collection[str]) -> list[str]:
+        """The audio files that are not among some paths."""
+        named = set(paths)
+        return [path for path in self.found.audio if path not in named]
 
 
 def find_audio(folder: Path, subfolders: Collection[str] | None = None) -> FoundFiles:

@@ -20,12 +20,19 @@ _NUMBERED = re.compile(r"\d{3} - (.+)")
 _ESC_FILE = re.compile(r"(\d+)-(\d+)-[A-Z]\.[^.]+")
 
 
+def is_at(source: Path) -> bool:
+    """Whether the source is a folder; the reader says whether there are class folders in it."""
+    return source.is_dir()
+
+
 def read(source: Path) -> Imported:
     """The clips of a folder of class folders, each with the one tag of its folder.
 
     Raises:
         InputError: no class folder holds audio; says what layout is expected.
     """
+    if not source.is_dir():
+        raise InputError(f"{source}: layout folder is a folder, found a file")
     found = find_audio(source)
     paths = [path for path in found.audio if "/" in path]
     outside = len(found.audio) - len(paths)

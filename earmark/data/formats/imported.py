@@ -30,6 +30,7 @@ class Imported:
         audio_root: the folder that relative paths start from.
         notes: what a user should know about the reading.
         problems: files that the reader itself could not use; clips named in them are left out.
+        not_annotated: tags of the vocabulary that nobody was asked about: no row of them means nothing.
     """
 
     clips: pa.Table
@@ -38,6 +39,7 @@ class Imported:
     audio_root: Path
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    not_annotated: tuple[str, ...] = ()
 
 
 def clip_ids(paths: Sequence[str]) -> list[str]:
@@ -64,15 +66,34 @@ def weak_labels(
     clips: pa.Array, vocabulary: Vocabulary, rows: npt.NDArray[np.integer], tags: npt.NDArray[np.integer]
 ) -> pa.Table:
     """The label table that says tag `tags[i]` of clip `rows[i]`, each pair once, by clip."""
-    pair = np.unique(rows.astype(np.int64) * max(1, len(vocabulary)) + tags)
-    row, tag = np.divmod(pair, max(1, len(vocabulary)))
-    nothing = pa.nulls(len(pair), pa.float64())
+    return given_labels(clips, vocabulary, rows, tags, *np.full((2, len(rows)), np.nan))
+
+
+def given_labels(
+    clips: pa.Array,
+    vocabulary: Vocabulary,
+    rows: npt.NDArray[np.integer],
+    tags: npt.NDArray[np.integer],
+    onset_s: npt.NDArray[np.float64],
+    offset_s: npt.NDArray[np.float64],
+) -> pa.Table:
+    """The label table that says tag `tags[i]` of clip `rows[i]` at its times (NaN: weak), each statement once, by clip.
+
+    Args:
+        clips: names of the clips, in the order of the clip table.
+        rows, tags: row of the clip, place in the vocabulary, (statement,).
+        onset_s, offset_s: seconds in the clip, or both NaN, (statement,).
+    """
+    keys = np.stack([offset_s, onset_s, tags.astype(np.float64), rows.astype(np.float64)])
+    order = np.lexsort(keys)
+    ordered = np.nan_to_num(keys[:, order], nan=-1.0)
+    order = order[np.append(np.ones(min(1, len(order)), np.bool_), (ordered[:, 1:] != ordered[:, :-1]).any(0))]
     columns: dict[str, Any] = {
-        "clip": pc.take(clips, pa.array(row)),
-        "tag": pc.take(vocabulary.array(), pa.array(tag)),
-        "onset": nothing,
-        "offset": nothing,
-        "value": pa.array(np.ones(len(pair), np.float32)),
-        "source": pa.array([SOURCE] * len(pair), pa.string()),
+        "clip": pc.take(clips, pa.array(rows[order])),
+        "tag": pc.take(vocabulary.array(), pa.array(tags[order])),
+        "onset": pa.array(onset_s[order], from_pandas=True),
+        "offset": pa.array(offset_s[order], from_pandas=True),
+        "value": pa.array(np.ones(len(order), np.float32)),
+        "source": pa.repeat(SOURCE, len(order)),
     }
     return pa.table(columns, schema=LABEL_SCHEMA)
