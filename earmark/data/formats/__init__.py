@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.data.csv_files import column_names
-from earmark.data.formats import csv_list, folder
+from earmark.data.formats import (
+    audacity,
+    audioset,
+    audioset_strong,
+    csv_list,
+    desed,
+    esc50,
+    folder,
+    fsd50k,
+    fsdkaggle,
+    psla_json,
+    raven,
+)
 from earmark.data.formats.imported import Imported
 from earmark.data.table_files import CSV_SUFFIXES
 from earmark.errors import InputError, did_you_mean, first_few
@@ -30,6 +42,16 @@ class Format:
 
 # In the order in which they are looked for: what is more particular comes first.
 FORMATS: dict[str, Format] = {
+    "audioset-strong": Format(audioset_strong.is_at, audioset_strong.read, "AudioSet's audioset_train_strong.tsv"),
+    "audioset": Format(audioset.is_at, audioset.read, "AudioSet's eval_segments.csv"),
+    "fsd50k": Format(fsd50k.is_at, fsd50k.read, "FSD50K's dev.csv and eval.csv"),
+    "fsdkaggle2018": Format(fsdkaggle.is_at_2018, fsdkaggle.read_2018, "FSDKaggle2018's train_post_competition.csv"),
+    "fsdkaggle2019": Format(fsdkaggle.is_at_2019, fsdkaggle.read_2019, "FSDKaggle2019's train_curated.csv"),
+    "esc50": Format(esc50.is_at, esc50.read, "ESC-50's meta/esc50.csv"),
+    "desed": Format(desed.is_at, desed.read, "DESED's metadata/train/weak.tsv"),
+    "psla-json": Format(psla_json.is_at, psla_json.read, 'a JSON list {"data": [{"wav", "labels"}]}'),
+    "raven": Format(raven.is_at, raven.read, "Raven selection tables beside recordings"),
+    "audacity": Format(audacity.is_at, audacity.read, "Audacity label tracks beside recordings"),
     "csv": Format(csv_list.is_at, csv_list.read, "a CSV with the columns path,tags"),
     "folder": Format(folder.is_at, folder.read, "a folder of class folders"),
 }

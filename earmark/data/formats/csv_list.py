@@ -32,7 +32,10 @@ _SPLIT_WORDS = {"training": "train", "val": "validation", "valid": "validation"}
 
 def is_at(source: Path) -> bool:
     """Whether the source is a CSV with a column of paths and one of tags."""
-    return source.is_file() and source.suffix.lower() in CSV_SUFFIXES and has_columns(column_names(source))
+    try:
+        return source.is_file() and source.suffix.lower() in CSV_SUFFIXES and has_columns(column_names(source))
+    except InputError:
+        return False
 
 
 def read(source: Path) -> Imported:

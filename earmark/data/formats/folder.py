@@ -33,6 +33,12 @@ def read(source: Path) -> Imported:
     """
     if not source.is_dir():
         raise InputError(f"{source}: layout folder is a folder, found a file")
+    described = next(iter(sorted(source.glob("*/metadata.[jp]*"))), None)
+    if described is not None:
+        raise InputError(
+            f"{source}: must hold a folder for every tag, found {described.relative_to(source)}, as a Hugging Face "
+            f"audiofolder has, whose folders are splits; make a CSV with the columns path,tags,split of it"
+        )
     found = find_audio(source)
     paths = [path for path in found.audio if "/" in path]
     outside = len(found.audio) - len(paths)
