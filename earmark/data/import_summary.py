@@ -1,20 +1,60 @@
 """What came of an import, as numbers for `dataset.json` and as lines for people."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.audio.problems import Problem
+from earmark.data.audio.problems import KINDS, Problem
 from earmark.data.dataset import Dataset
 from earmark.data.splits import group_crossings
-from earmark.data.tables import SPLITS
+from earmark.data.tables import LABELLED, SPLITS
+from earmark.errors import first_few
 
 NOT_FOUND = ("missing", "dangling link")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the data set itself does not tell of its import.
+
+    Attributes:
+        clips: that the source names; `usable` of them have a recording that can be used.
+        clip_s, hop_s: how they were cut, None where they were not.
+        events: labels with times.
+    """
+
+    source: str
+    layout: str
+    folder: str
+    clips: int
+    usable: int
+    clip_s: float | None
+    hop_s: float | None
+    events: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Recordings with the same bytes as an earlier one.
+
+    Attributes:
+        sets: of recordings with the same bytes.
+        different_tags: sets whose labelled recordings do not all have the same tags.
+        several_splits, several_folds: sets that lie in more than one.
+    """
+
+    recordings: int = 0
+    sets: int = 0
+    different_tags: int = 0
+    several_splits: int = 0
+    several_folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -22,13 +62,18 @@ class ImportSummary:
     """What was named, found and kept.
 
     Attributes:
-        named: clips that the source names; `found` of them have a file, `usable` went into the clip table.
+        named: clips that the source names; `found` of them have a file, `usable` can be used.
+        clips: rows of the clip table: the usable ones, or what they were cut into.
+        clip_s, hop_s: how they were cut, None where they were not.
         left_out, kept: problems by kind; a kept file may have several.
-        hours: audio in the usable clips.
-        tags: usable clips that have each tag, in the order of the vocabulary.
-        tags_per_clip: how many usable clips have 0, 1, 2 ... tags.
-        splits, folds: usable clips in each, as the source gives them.
-        groups: recordings that the usable clips come from.
+        hours: audio in the clips; in the recordings that they lie in, `recording_hours`.
+        labelled: clips by what annotators were asked for.
+        events: labels with times.
+        tags: clips that have each tag, in the order of the vocabulary.
+        tags_per_clip: how many clips have 0, 1, 2 ... tags.
+        not_annotated: tags that nobody was asked about.
+        splits, folds: clips in each, as the source gives them.
+        groups: original recordings that the clips come from.
         crossings: groups that lie in both of two splits ("train and test"), or in several folds ("folds").
     """
 
@@ -38,36 +83,45 @@ class ImportSummary:
     named: int
     found: int
     usable: int
+    clips: int
+    clip_s: float | None
+    hop_s: float | None
     left_out: dict[str, int]
     kept: dict[str, int]
     hours: float
+    recordings: int
+    recording_hours: float
+    labelled: dict[str, int]
+    events: int
     tags: dict[str, int]
     tags_per_clip: dict[str, int]
+    not_annotated: tuple[str, ...]
     splits: dict[str, int]
     folds: dict[str, int]
     groups: int
     crossings: dict[str, int]
+    duplicates: Duplicates
     notes: tuple[str, ...]
 
     @property
     def cardinality(self) -> float:
-        """Tags per usable clip, the mean."""
-        return sum(int(number) * count for number, count in self.tags_per_clip.items()) / max(1, self.usable)
+        """Tags per clip, the mean."""
+        return sum(int(number) * count for number, count in self.tags_per_clip.items()) / max(1, self.clips)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers for `dataset.json`."""
-        return {**asdict(self), "notes": list(self.notes)}
+        return {**asdict(self), "not_annotated": list(self.not_annotated), "notes": list(self.notes)}
 
     def lines(self) -> list[str]:
         """A table of name and number, then what should be known."""
-        rows = list(self._rows())
+        rows = [*self._rows_of_files(), *self._rows_of_clips()]
         width = max(len(name) for name, _, _ in rows)
-        figures = max(len(number) for _, number, _ in rows)
+        figures = max(len(str(number)) for _, number, _ in rows)
         table = [f"{name:<{width}}  {number:>{figures}}  {remark}".rstrip() for name, number, remark in rows]
         tags = max((len(tag) for tag in self.tags), default=0)
         counts = [f"  {tag:<{tags}}  {count:>6}" for tag, count in self._tags_shown()]
         more = len(self.tags) - len(counts)
-        counts += [f"  and {more} tags with fewer"] if more else []
+        counts += [f"  and {more} tags with no more"] if more else []
         return [
             f"{self.folder}: {self.layout} {self.source}",
             *table,
@@ -75,23 +129,47 @@ class ImportSummary:
             *(f"note: {note}" for note in self.notes),
         ]
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
-        yield "named", str(self.named), ""
-        yield "found", str(self.found), ""
-        yield "usable", str(self.usable), f"{self.hours:.2f} h"
+    def _rows_of_files(self) -> Iterator[tuple[str, int, str]]:
+        yield "named", self.named, ""
+        yield "found", self.found, ""
         for kind, count in self.left_out.items():
-            yield "left out", str(count), kind
+            yield "left out", count, f"{kind}: {KINDS[kind][1]}"
+        yield "usable", self.usable, "" if self.clip_s else f"{self.hours:.2f} h"
         for kind, count in self.kept.items():
-            yield "kept", str(count), kind
-        yield "groups", str(self.groups), ""
+            if kind != "duplicate":
+                yield "kept", count, f"{kind}: {KINDS[kind][1]}"
+        if self.duplicates.recordings:
+            yield "kept", self.duplicates.recordings, f"duplicate: {self._duplicates()}"
+
+    def _rows_of_clips(self) -> Iterator[tuple[str, int, str]]:
+        if self.recordings != self.clips:
+            yield "recordings", self.recordings, f"{self.recording_hours:.2f} h"
+        if self.clip_s:
+            every = "" if self.hop_s in (None, self.clip_s) else f" every {self.hop_s:g} s"
+            yield "clips", self.clips, f"{self.hours:.2f} h, cut to {self.clip_s:g} s{every}"
+        yield "groups", self.groups, ""
         for where, count in self.crossings.items():
-            yield "crossing", str(count), f"groups in {where}"
+            yield "crossing", count, f"groups in {where}"
         for name, count in self.splits.items():
-            yield "split", str(count), name
+            yield "split", count, name
         for name, count in self.folds.items():
-            yield "fold", str(count), name
-        spread = ", ".join(f"{count} with {number}" for number, count in self.tags_per_clip.items())
-        yield "tags", str(len(self.tags)), f"{self.cardinality:.2f} a clip ({spread})"
+            yield "fold", count, name
+        for name, count in self.labelled.items():
+            yield "labelled", count, name
+        if self.events:
+            yield "events", self.events, ""
+        spread = [f"{count} with {number}" for number, count in self.tags_per_clip.items()]
+        yield "tags", len(self.tags), f"{self.cardinality:.2f} a clip ({first_few(spread, 10)})"
+        if self.not_annotated:
+            yield "not annotated", len(self.not_annotated), f"tags: {first_few(self.not_annotated)}"
+
+    def _duplicates(self) -> str:
+        found = self.duplicates
+        words = [(found.different_tags, "with different tags"), (found.several_splits, "in several splits")]
+        words.append((found.several_folds, "in several folds"))
+        said = ", ".join(f"{count} {word}" for count, word in words if count)
+        sets = "1 set" if found.sets == 1 else f"{found.sets} sets"
+        return f"recordings with the bytes of an earlier one; {sets}{f' ({said})' if said else ''}"
 
     def _tags_shown(self) -> list[tuple[str, int]]:
         """All tags in their order where they are few, else the 15 with most clips."""
@@ -101,30 +179,45 @@ class ImportSummary:
 
 
 def summarise(
-    dataset: Dataset, *, source: str, layout: str, named: int, problems: Sequence[Problem], notes: Sequence[str]
+    dataset: Dataset, named: Named, problems: Sequence[Problem], duplicate_of: Mapping[str, str]
 ) -> ImportSummary:
-    """The summary of an imported data set."""
+    """The summary of an imported data set.
+
+    Args:
+        duplicate_of: for every recording with the bytes of an earlier one, the first of these.
+    """
     labels, split, fold, groups = dataset.labels(), dataset.column("split"), dataset.column("fold"), dataset.groups()
     per_clip = np.unique(np.diff(labels.indptr), return_counts=True)
-    left_out = [problem for problem in problems if problem.outcome == "left out"]
+    left_out = Counter(problem.kind for problem in problems if problem.outcome == "left out")
     kept = Counter(problem.kind for problem in problems if problem.outcome == "kept")
+    labelled = Counter(dataset.column("labelled").tolist())
+    durations = _recording_durations(dataset)
     return ImportSummary(
-        source=source,
-        layout=layout,
-        folder=str(dataset.folder),
-        named=named,
-        found=named - sum(problem.kind in NOT_FOUND for problem in left_out),
-        usable=dataset.num_clips,
-        left_out=dict(Counter(problem.kind for problem in left_out).most_common()),
+        source=named.source,
+        layout=named.layout,
+        folder=named.folder,
+        named=named.clips,
+        found=named.clips - sum(left_out[kind] for kind in NOT_FOUND),
+        usable=named.usable,
+        clips=dataset.num_clips,
+        clip_s=named.clip_s,
+        hop_s=named.hop_s,
+        left_out=dict(left_out.most_common()),
         kept=dict(kept.most_common()),
         hours=_seconds(dataset) / 3600,
+        recordings=len(durations),
+        recording_hours=float(durations.sum()) / 3600,
+        labelled={word: labelled[word] for word in LABELLED if labelled[word]},
+        events=named.events,
         tags=dict(zip(dataset.vocabulary.tags, labels.counts().tolist(), strict=True)),
         tags_per_clip={str(number): int(count) for number, count in zip(*per_clip, strict=True)},
+        not_annotated=tuple(dataset.about["not_annotated"]),
         splits={name: int(count) for name in SPLITS if (count := (split == name).sum())},
         folds={str(number): int((fold == number).sum()) for number in np.unique(fold[fold >= 0])},
         groups=len(np.unique(groups)),
         crossings=dict(_crossings(split, fold, groups)),
-        notes=tuple(notes),
+        duplicates=_duplicates(dataset, duplicate_of),
+        notes=named.notes,
     )
 
 
@@ -138,6 +231,39 @@ def _crossings(split: np.ndarray[Any, Any], fold: np.ndarray[Any, Any], groups: 
         yield "several folds", several
 
 
+def _duplicates(dataset: Dataset, duplicate_of: Mapping[str, str]) -> Duplicates:
+    """How many there are, and what their clips say differently."""
+    if not duplicate_of:
+        return Duplicates()
+    firsts = set(duplicate_of.values())
+    among = pc.is_in(dataset.clips["path"], pa.array([*duplicate_of, *firsts], pa.string()))
+    labels, split, fold = dataset.labels(), dataset.column("split"), dataset.column("fold")
+    tags: dict[str, dict[str, set[int]]] = {first: {} for first in firsts}
+    splits: dict[str, set[Any]] = {first: set() for first in firsts}
+    folds: dict[str, set[Any]] = {first: set() for first in firsts}
+    for row in np.flatnonzero(np.asarray(among)):
+        path = str(dataset.clips["path"][int(row)])
+        first = duplicate_of.get(path, path)
+        splits[first].add(split[row])
+        folds[first].add(fold[row])
+        if labels.clip_weight[row]:
+            said = labels.tag_index[labels.indptr[row] : labels.indptr[row + 1]]
+            tags[first].setdefault(path, set()).update(said.tolist())
+    return Duplicates(
+        recordings=len(duplicate_of),
+        sets=len(firsts),
+        different_tags=sum(len({frozenset(each) for each in of_set.values()}) > 1 for of_set in tags.values()),
+        several_splits=sum(len(of_set - {None}) > 1 for of_set in splits.values()),
+        several_folds=sum(len(of_set - {-1}) > 1 for of_set in folds.values()),
+    )
+
+
 def _seconds(dataset: Dataset) -> float:
     clips = dataset.clips
     return float(pc.sum(pc.coalesce(pc.subtract(clips["offset"], clips["onset"]), clips["duration_s"])).as_py() or 0)
+
+
+def _recording_durations(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Seconds of every recording that a clip lies in, (recording,)."""
+    path = np.asarray(dataset.clips["path"].combine_chunks().dictionary_encode().indices)
+    return np.asarray(dataset.column("duration_s")[np.unique(path, return_index=True)[1]], dtype=np.float64)

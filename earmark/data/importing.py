@@ -3,11 +3,8 @@
 import logging
 import os
 import shutil
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data import layers
-from earmark.data.audio.problems import AudioError, Problem
-from earmark.data.audio.reading import inspect_audio
+from earmark.data.audio.problems import Problem, problem_of
+from earmark.data.cutting import Cut, check_cut, cut_clips, end_events
 from earmark.data.dataset import Dataset, open_dataset, write_dataset
+from earmark.data.duplicates import first_of_same
 from earmark.data.formats import Imported, read_source
-from earmark.data.import_summary import ImportSummary, summarise
+from earmark.data.import_summary import ImportSummary, Named, summarise
+from earmark.data.inspection import inspect_recordings
 from earmark.errors import InputError, first_few
 from earmark.files import write_json
-from earmark.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
-FILES_A_TASK = 64
+IntArray = npt.NDArray[np.int64]
+
 SHOWN_OF_A_KIND = 5
+# By so much at most a header may be wrong about where a recording ends.
+HEADER_SLACK_S = 0.1
 
 
 def import_dataset(
@@ -37,6 +38,8 @@ def import_dataset(
     format: str | None = None,  # noqa: A002 - the command's own word
     tables: str = "parquet",
     workers: int | None = None,
+    clip_s: float | None = None,
+    hop_s: float | None = None,
 ) -> ImportSummary:
     """Makes a data set folder of a source and says what came of it.
 
@@ -50,33 +53,40 @@ def import_dataset(
         format: the layout's name; found out if left out.
         tables: "parquet" or "csv".
         workers: threads that look at files; two a core by default.
+        clip_s, hop_s: longer clips are cut into clips of this length, one beginning every hop, see `cutting`.
 
     Raises:
         InputError: the source has no layout that is known, a table of it does not hold, no file is usable, or `out` is
             taken.
     """
+    check_cut(clip_s, hop_s)
     source, out = Path(source), Path(out)
     old = _replaceable(source, out)
     layout, imported = read_source(source, format)
     looked = _look_at_files(imported, workers)
-    if not looked.clips.num_rows:
-        shown = first_few([f"{problem.path} ({problem.kind})" for problem in looked.problems])
-        raise InputError(
-            f"{source}: must name audio that can be read, none of {imported.clips.num_rows} files is usable: {shown}"
-        )
+    _check_any_usable(source, imported, looked)
+    named = imported.clips.num_rows + sum(not problem.clip for problem in imported.problems)
+    made = _cut(looked.clips, imported.labels, clip_s, hop_s)
+    # What the source says beside its usable clips is held no longer: it may be gigabytes.
+    imported = replace(imported, clips=made.clips, labels=made.labels)
     aside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        dataset = _write(aside, out.resolve().name, source, imported, looked, tables)
-        summary = replace(
-            summarise(
-                dataset,
+        dataset = _write(aside, out.resolve().name, source, imported, looked.problems, tables)
+        summary = summarise(
+            dataset,
+            Named(
                 source=str(source),
                 layout=layout,
-                named=imported.clips.num_rows + sum(not problem.clip for problem in imported.problems),
-                problems=looked.problems,
-                notes=(*imported.notes, *_names_like_options(looked.clips)),
+                folder=str(out),
+                clips=named,
+                usable=looked.clips.num_rows,
+                clip_s=clip_s,
+                hop_s=hop_s,
+                events=made.labels.num_rows - made.labels["onset"].null_count,
+                notes=(*imported.notes, *made.notes, *_names_like_options(looked.clips)),
             ),
-            folder=str(out),
+            looked.problems,
+            looked.duplicate_of,
         )
         write_json(aside / "dataset.json", {**dataset.about, "import": summary.as_dict()})
         if old is not None:
@@ -88,87 +98,118 @@ def import_dataset(
     return summary
 
 
-@dataclass(frozen=True, eq=False)
-class _Looked:
-    """The usable clips with their durations, and every problem."""
-
-    clips: pa.Table
-    problems: list[Problem]
-
-
-@dataclass(frozen=True)
-class _File:
-    """What was found of one recording; no duration if it is left out."""
-
-    duration_s: float | None
-    problems: Sequence[Problem]
+def _check_any_usable(source: Path, imported: Imported, looked: "_Looked") -> None:
+    if not looked.clips.num_rows:
+        shown = first_few([f"{problem.path} ({problem.kind})" for problem in looked.problems])
+        raise InputError(
+            f"{source}: must name audio that can be read, none of {imported.clips.num_rows} files is usable: {shown}"
+        )
 
 
-def _write(aside: Path, name: str, source: Path, imported: Imported, looked: _Looked, tables: str) -> Dataset:
+def _cut(clips: pa.Table, labels: pa.Table, clip_s: float | None, hop_s: float | None) -> Cut:
+    """The usable clips and their labels: events end with their clips, and long clips are cut where that was asked."""
+    labels, notes = end_events(clips, _those(labels, pc.is_in(labels["clip"], clips["clip"])))
+    if clip_s is None:
+        return Cut(clips, labels, tuple(notes))
+    cut = cut_clips(clips, labels, clip_s, hop_s)
+    return replace(cut, notes=(*notes, *cut.notes))
+
+
+def _write(
+    aside: Path, name: str, source: Path, imported: Imported, problems: Sequence[Problem], tables: str
+) -> Dataset:
     """Writes the data set beside its place."""
-    labels = imported.labels
     return write_dataset(
         aside,
         name=name,
-        clips=looked.clips,
-        labels=labels.filter(pc.is_in(labels["clip"], looked.clips["clip"])),
+        clips=imported.clips,
+        labels=imported.labels,
         vocabulary=imported.vocabulary,
         audio_root=imported.audio_root,
         source=source,
-        problems=looked.problems,
+        not_annotated=imported.not_annotated,
+        problems=problems,
         tables=tables,
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What is left when every recording was looked at.
+
+    Attributes:
+        clips: the usable ones, with durations.
+        problems: all, each with the name that its clip has before it is cut.
+        duplicate_of: the first recording with the same bytes, for every later one.
+    """
+
+    clips: pa.Table
+    problems: list[Problem]
+    duplicate_of: dict[str, str]
+
+
 def _look_at_files(imported: Imported, workers: int | None) -> _Looked:
-    """Looks at every recording once, in threads; the result has the order of the clip table."""
+    """Looks at every recording once; the result has the order of the clip table."""
     clips = imported.clips
     hopeless = pa.array([problem.clip for problem in imported.problems if problem.outcome == "left out"], pa.string())
-    clips = clips.filter(pc.invert(pc.is_in(clips["clip"], hopeless)))
+    clips = _those(clips, pc.invert(pc.is_in(clips["clip"], hopeless)))
     coded = clips["path"].combine_chunks().dictionary_encode()
     paths: list[str] = coded.dictionary.to_pylist()
     recording = np.asarray(coded.indices, dtype=np.int64)
-    duration_s = np.full(len(paths), np.nan)
-    found: dict[int, Sequence[Problem]] = {}
-    with progress_bar(len(paths), "looking at files", "file") as bar:
-        for index, file in enumerate(_inspected(imported.audio_root, paths, workers)):
-            duration_s[index] = np.nan if file.duration_s is None else file.duration_s
-            if file.problems:
-                found[index] = file.problems
-            bar.update(1)
-    problems = list(imported.problems)
-    for row in np.flatnonzero(np.isin(recording, np.fromiter(found, np.int64, len(found)))):
-        clip = str(clips["clip"][int(row)])
-        problems.extend(replace(problem, clip=clip) for problem in found[int(recording[row])])
-    durations: npt.NDArray[np.float64] = duration_s[recording]
-    place = clips.column_names.index("duration_s")
-    usable = clips.set_column(place, "duration_s", pa.array(durations)).filter(pa.array(~np.isnan(durations)))
-    return _Looked(usable, problems)
+    found = inspect_recordings(imported.audio_root, paths, workers)
+    first = first_of_same(imported.audio_root, paths, found, workers)
+    later = np.flatnonzero(first != np.arange(len(paths)))
+    duplicate_of = {paths[index]: paths[first[index]] for index in later}
+    duplicates = [
+        problem_of("duplicate", path, detail=f"the same bytes as {earlier}") for path, earlier in duplicate_of.items()
+    ]
+    place = np.concatenate([found.place, later])
+    problems = _for_every_clip(clips["clip"], recording, place, [*found.problems, *duplicates])
+    duration_s = found.duration_s[recording]
+    clips = clips.set_column(clips.column_names.index("duration_s"), "duration_s", pa.array(duration_s))
+    clips, outside = _within_recordings(_those(clips, pa.array(~np.isnan(duration_s))))
+    return _Looked(clips, [*imported.problems, *problems, *outside], duplicate_of)
 
 
-def _inspected(root: Path, paths: list[str], workers: int | None) -> Iterator[_File]:
-    """What was found of every path, in their order; only so many are ahead that memory does not grow with the paths."""
-    num_threads = workers or 2 * (os.cpu_count() or 1)
-    tasks = (paths[first : first + FILES_A_TASK] for first in range(0, len(paths), FILES_A_TASK))
-    with ThreadPoolExecutor(num_threads) as pool:
-        ahead: deque[Future[list[_File]]] = deque(
-            pool.submit(_inspect_some, root, task) for task in islice(tasks, 2 * num_threads)
+def _for_every_clip(
+    clip: pa.ChunkedArray, recording: IntArray, place: IntArray, problems: Sequence[Problem]
+) -> list[Problem]:
+    """The problems of recordings, each once for every clip of the recording, by clip.
+
+    Args:
+        recording: the one that each clip lies in, (clip,).
+        place: the one that each problem is of, (problem,).
+    """
+    order = np.argsort(place, kind="stable")
+    low, high = (np.searchsorted(place[order], recording, side=side) for side in ("left", "right"))
+    rows = np.repeat(np.arange(len(recording)), high - low)
+    nth = np.arange(len(rows)) - np.repeat(np.cumsum(high - low) - high, high - low)
+    named = clip.take(pa.array(rows)).to_pylist()
+    return [
+        Problem(problem.path, name, problem.kind, problem.outcome, problem.detail)
+        for name, problem in zip(named, (problems[index] for index in order[nth]), strict=True)
+    ]
+
+
+def _within_recordings(clips: pa.Table) -> tuple[pa.Table, list[Problem]]:
+    """The clips without those that begin after the end of their recording, and a problem for each of these."""
+    is_outside = pc.fill_null(pc.greater(clips["onset"], pc.add(clips["duration_s"], HEADER_SLACK_S)), False)
+    outside = clips.filter(is_outside).select(["path", "clip", "onset", "duration_s"]).to_pylist()
+    problems = [
+        problem_of(
+            "outside recording",
+            row["path"],
+            row["clip"],
+            f"onset {row['onset']:.2f} s, the recording lasts {row['duration_s']:.2f} s",
         )
-        while ahead:
-            yield from ahead.popleft().result()
-            ahead.extend(pool.submit(_inspect_some, root, task) for task in islice(tasks, 1))
+        for row in outside
+    ]
+    return _those(clips, pc.invert(is_outside)), problems
 
 
-def _inspect_some(root: Path, paths: list[str]) -> list[_File]:
-    return [_inspect(root, path) for path in paths]
-
-
-def _inspect(root: Path, path: str) -> _File:
-    try:
-        facts, problems = inspect_audio(root / path)
-    except AudioError as error:
-        return _File(None, [error.problem(path)])
-    return _File(facts.duration_s, [replace(problem, path=path) for problem in problems])
+def _those(table: pa.Table, mask: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows where the mask holds; no copy where all do."""
+    return table if pc.all(mask).as_py() else table.filter(mask)
 
 
 def _names_like_options(clips: pa.Table) -> list[str]:

@@ -8,10 +8,13 @@ import pyarrow as pa
 import pytest
 import soundfile
 
-from earmark.data import importing
+from earmark.data import importing, inspection
+from earmark.data.audio.problems import problem_of
 from earmark.data.dataset import open_dataset, write_layer
+from earmark.data.formats.imported import Imported, given_labels
 from earmark.data.importing import import_dataset
-from earmark.data.tables import LABEL_SCHEMA, columns_or_null
+from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null
+from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
 
 ESC10 = Path(__file__).parents[2] / "data" / "esc10"
@@ -90,7 +93,7 @@ def test_files_that_cannot_be_used_are_named_counted_and_left_out(source, tmp_pa
     summary = import_dataset(source, tmp_path / "set")
     assert (summary.named, summary.found, summary.usable) == (10, 9, 5)
     assert summary.left_out == {"empty": 1, "unreadable": 1, "dangling link": 1, "directory": 1, "truncated": 1}
-    assert summary.kept == {"wrong extension": 1}
+    assert summary.kept == {"wrong extension": 1, "duplicate": 1}
     assert summary.tags == {"Dog": 2, "Rain": 3}
     assert summary.notes == (
         "left out: 1 file that is not audio (.txt)",
@@ -103,6 +106,7 @@ def test_files_that_cannot_be_used_are_named_counted_and_left_out(source, tmp_pa
     assert problems["Dog/text.flac"].clip == "Dog/text"
     assert problems["Dog/text.flac"].outcome == "left out"
     assert problems["Rain/named.wav"].outcome == "kept"
+    assert problems["Rain/named.wav"].detail == "the same bytes as Dog/-b.FLAC"
     assert "left out: Dog/text.flac: unreadable" in caplog.text
     assert dataset.labels().indptr[-1] == 5
 
@@ -137,15 +141,16 @@ def test_the_summary_is_a_table(source, tmp_path):
     (source / "list.csv").write_text(f"path,tags,split,group\n{rows}")
     lines = import_dataset(source / "list.csv", tmp_path / "set").lines()
     assert lines[0] == f"{tmp_path / 'set'}: csv {source / 'list.csv'}"
-    assert lines[1:13] == [
+    assert lines[1:] == [
         "named     3",
         "found     3",
+        "left out  1  empty: no bytes, or a header without a single sample",
         "usable    2  0.00 h",
-        "left out  1  empty",
         "groups    1",
         "crossing  1  groups in train and test",
         "split     1  train",
         "split     1  test",
+        "labelled  2  weak",
         "tags      2  1.50 a clip (1 with 1, 1 with 2)",
         "  Dog        1",
         "  Rain       2",
@@ -237,14 +242,14 @@ def test_files_are_looked_at_in_threads_and_stay_in_order(source, tmp_path, monk
     for number in range(200):
         os.link(source / "Dog" / "a.wav", source / "Dog" / f"x{number:03}.wav")
     threads = set()
-    inspect = importing.inspect_audio
+    inspect = inspection.inspect_audio
 
     def watched(path):
         threads.add(threading.get_ident())
         return inspect(path)
 
-    monkeypatch.setattr(importing, "inspect_audio", watched)
-    monkeypatch.setattr(importing, "FILES_A_TASK", 8)
+    monkeypatch.setattr(inspection, "inspect_audio", watched)
+    monkeypatch.setattr(inspection, "FILES_A_TASK", 8)
     import_dataset(source, tmp_path / "many", workers=4)
     assert threading.get_ident() not in threads
     import_dataset(source, tmp_path / "one", workers=1)
@@ -279,3 +284,164 @@ def test_an_import_killed_while_replacing_loses_nothing(source, tmp_path, monkey
     import_dataset(source, tmp_path / "set")
     assert open_dataset(tmp_path / "set").layers() == ["given", "mine"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "sounds"]
+
+
+def imported_as(monkeypatch, root, clips, events, **more):
+    """Makes every source one that names clips, (clip, path, onset, offset), and events, (row, tag, onset, offset)."""
+    columns = {name: [clip[place] for clip in clips] for place, name in enumerate(("clip", "path", "onset", "offset"))}
+    columns = {name: pa.array(values, CLIP_SCHEMA.field(name).type) for name, values in columns.items()}
+    columns["labelled"] = pa.array(["strong"] * len(clips))
+    vocabulary = Vocabulary(("Cat", "Dog", "Rain"))
+    row, tag, onset, offset = zip(*events, strict=True)
+    tags = np.array([vocabulary.index(name) for name in tag])
+    times = (np.array(onset, np.float64), np.array(offset, np.float64))
+    labels = given_labels(columns["clip"], vocabulary, np.array(row), tags, *times)
+    made = Imported(columns_or_null(len(clips), CLIP_SCHEMA, **columns), labels, vocabulary, root, **more)
+    monkeypatch.setattr(importing, "read_source", lambda *_: ("planted", made))
+
+
+def events_of(dataset):
+    said = dataset.statements()
+    clips, tags = dataset.column("clip"), dataset.vocabulary.tags
+    return [
+        (clips[clip], tags[tag], onset, offset)
+        for clip, tag, onset, offset in zip(said.clip_index, said.tag_index, said.onset, said.offset, strict=True)
+    ]
+
+
+def test_long_recordings_are_cut_and_their_events_end_with_them(source, tmp_path, monkeypatch):
+    sound(source / "long.wav", 5.25)
+    clips = [("long", "long.wav", None, None), ("a", "Dog/a.wav", None, None)]
+    events = [
+        (0, "Dog", 1.5, 2.5),
+        (0, "Rain", 4.5, 9.0),
+        (0, "Rain", 5.25, 6.0),
+        (1, "Dog", 0.25, 0.54),
+        (1, "Rain", np.nan, np.nan),
+    ]
+    imported_as(monkeypatch, source, clips, events)
+    summary = import_dataset(source, tmp_path / "set", clip_s=2)
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset.column("clip").tolist() == ["long_0", "long_2000", "long_4000", "a"]
+    assert events_of(dataset) == [
+        ("long_0", "Dog", 1.5, 2.0),
+        ("long_2000", "Dog", 0.0, 0.5),
+        ("long_4000", "Rain", 0.5, 1.25),
+        ("a", "Dog", 0.25, 0.5),
+        ("a", "Rain", -1.0, -1.0),
+    ]
+    assert summary.notes == (
+        'left out: 1 events that begin at or after the end of their clip (first: "Rain" at 5.25 s in "long", '
+        "which lasts 5.25 s)",
+        '1 events end more than 0.05 s after their clip and are cut to it (first: "Rain" at 9.00 s in "long", '
+        "which lasts 5.25 s)",
+        "cut: 1 of 2 clips into 3 of 2 s",
+        "events crossing an edge: 1 cut",
+    )
+    assert (summary.named, summary.usable, summary.clips, summary.events) == (2, 2, 4, 4)
+    assert (summary.recordings, summary.recording_hours * 3600) == (2, pytest.approx(5.75))
+    assert summary.hours == pytest.approx(5.75 / 3600)
+    assert summary.cardinality == 5 / 4
+    assert (dataset.about["import"]["clip_s"], dataset.about["import"]["hop_s"]) == (2, None)
+    lines = summary.lines()
+    assert "recordings  2  0.00 h" in lines
+    assert "clips       4  0.00 h, cut to 2 s" in lines
+    assert "events      4" in lines
+
+
+def test_another_length_of_clips_is_another_clip_table(source, tmp_path):
+    out = tmp_path / "set"
+    assert import_dataset(source, out, clip_s=1).clips == 6
+    assert open_dataset(out).column("clip").tolist()[-2:] == ["Rain/c_0", "Rain/c_1000"]
+    assert import_dataset(source, out, clip_s=1, hop_s=0.5).clips == 7
+    write_layer(open_dataset(out), "mine", layer_of("Dog/a"))
+    with pytest.raises(InputError, match="changed since label layers were made"):
+        import_dataset(source, out, clip_s=1)
+    assert import_dataset(source, out, clip_s=1, hop_s=0.5).clips == 7
+
+
+def test_a_hop_without_a_length_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(InputError, match="give --clip-s too"):
+        import_dataset(tmp_path / "nowhere", tmp_path / "set", hop_s=1)
+
+
+def test_tags_that_were_not_annotated_have_no_weight(source, tmp_path, monkeypatch):
+    clips = [("a", "Dog/a.wav", None, None)]
+    imported_as(monkeypatch, source, clips, [(0, "Dog", 0.1, 0.2)], not_annotated=("Cat", "Rain"))
+    summary = import_dataset(source, tmp_path / "set")
+    assert open_dataset(tmp_path / "set").labels().tag_weight.tolist() == [0, 1, 0]
+    assert summary.not_annotated == ("Cat", "Rain")
+    assert "not annotated  2  tags: Cat, Rain" in summary.lines()
+
+
+def test_a_clip_that_begins_after_its_recording_is_left_out(source, tmp_path, monkeypatch):
+    clips = [("in", "Rain/c.ogg", 1.0, 3.0), ("near", "Rain/c.ogg", 2.05, 3.0), ("out", "Rain/c.ogg", 7.0, 9.0)]
+    imported_as(monkeypatch, source, clips, [(0, "Dog", 0.5, 1.5), (2, "Dog", 0.5, 1.5)])
+    summary = import_dataset(source, tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    assert (summary.found, summary.usable, summary.left_out) == (3, 2, {"outside recording": 1})
+    assert dataset.column("clip").tolist() == ["in", "near"]
+    assert events_of(dataset) == [("in", "Dog", 0.5, 1.0)]
+    assert [(problem.clip, problem.detail) for problem in dataset.problems()] == [
+        ("out", "onset 7.00 s, the recording lasts 2.00 s")
+    ]
+
+
+def test_a_problem_of_a_recording_is_one_of_each_of_its_clips(source, tmp_path, monkeypatch):
+    for name in ("two.wav", "two.wav.wav"):
+        soundfile.write(source / name, np.full((32000, 2), 0.1 * len(name)), 16000)
+    (source / "Dog" / "d.wav").write_bytes((source / "Dog" / "a.wav").read_bytes())
+    clips = [
+        ("b", "two.wav", 0.0, 1.0),
+        ("x", "gone.wav", 0.0, 1.0),
+        ("a", "Dog/a.wav", None, None),
+        ("d", "Dog/d.wav", None, None),
+        ("e", "two.wav.wav", None, None),
+        ("c", "two.wav", 1.0, 2.0),
+        ("y", "gone.wav", 1.0, 2.0),
+    ]
+    folder = problem_of("unreadable", "locked", detail="folder: permission denied")
+    imported_as(monkeypatch, source, clips, [(0, "Dog", 0.1, 0.2)], problems=(folder,))
+    summary = import_dataset(source, tmp_path / "set")
+    assert [(problem.clip, problem.path, problem.kind) for problem in open_dataset(tmp_path / "set").problems()] == [
+        ("", "locked", "unreadable"),
+        ("b", "two.wav", "downmixed"),
+        ("x", "gone.wav", "missing"),
+        ("d", "Dog/d.wav", "duplicate"),
+        ("e", "two.wav.wav", "downmixed"),
+        ("c", "two.wav", "downmixed"),
+        ("y", "gone.wav", "missing"),
+    ]
+    assert (summary.named, summary.found, summary.usable) == (8, 6, 5)
+
+
+def test_duplicates_are_kept_named_and_compared(source, tmp_path):
+    for name in ("Rain/d.wav", "Dog/e.wav", "Rain/f.wav"):
+        (source / name).write_bytes((source / "Dog/a.wav").read_bytes())
+    (source / "Rain" / "g.ogg").write_bytes((source / "Rain" / "c.ogg").read_bytes())
+    (source / "Rain" / "h.wav").write_bytes((source / "Rain" / "a.wav").read_bytes())
+    rows = "Dog/a,Dog,train,1\nRain/d,Dog;Rain,train,1\nDog/e,Dog,test,1\nRain/c,Rain,test,1\nRain/g,Rain,test,2\n"
+    (source / "list.csv").write_text(f"path,tags,split,fold\n{rows}Rain/a,Rain,,\nRain/h,Rain,test,2\n")
+    summary = import_dataset(source / "list.csv", tmp_path / "set")
+    found = summary.duplicates
+    assert (found.recordings, found.sets, found.different_tags) == (4, 3, 1)
+    assert (found.several_splits, found.several_folds) == (1, 1)
+    assert (summary.usable, summary.kept) == (7, {"duplicate": 4})
+    assert [(problem.path, problem.clip, problem.detail) for problem in open_dataset(tmp_path / "set").problems()] == [
+        ("Rain/d.wav", "Rain/d", "the same bytes as Dog/a.wav"),
+        ("Dog/e.wav", "Dog/e", "the same bytes as Dog/a.wav"),
+        ("Rain/g.ogg", "Rain/g", "the same bytes as Rain/c.ogg"),
+        ("Rain/h.wav", "Rain/h", "the same bytes as Rain/a.wav"),
+    ]
+    assert (
+        "kept      4  duplicate: recordings with the bytes of an earlier one; 3 sets (1 with different tags, "
+        "1 in several splits, 1 in several folds)"
+    ) in summary.lines()
+
+
+def test_unlabelled_duplicates_have_no_different_tags(source, tmp_path):
+    (source / "Dog" / "b.wav").write_bytes((source / "Dog" / "a.wav").read_bytes())
+    (source / "list.csv").write_text("path,tags,labelled\nDog/a,Dog,weak\nDog/b,,none\n")
+    summary = import_dataset(source / "list.csv", tmp_path / "set")
+    assert (summary.duplicates.recordings, summary.duplicates.different_tags) == (1, 0)
+    assert summary.labelled == {"weak": 1, "none": 1}

@@ -27,10 +27,12 @@ KINDS: dict[str, tuple[Outcome, str]] = {
     "longer than said": ("kept", "the recording lasts more than 0.05 s longer than the duration in the table"),
     "silent": ("kept", "no 16-bit sample beyond 1: digital silence, or its dither"),
     "clipped": ("kept", "at least 0.1 % of the samples are the third or later in a run at full scale"),
+    "duplicate": ("kept", "the same bytes as another recording"),
 }
 
 
-@dataclass(frozen=True)
+# Slots, because a table may name millions of files that are not there.
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What was found with one recording, or with one clip of it.
 
