@@ -64,6 +64,17 @@ def command_word() -> str:
     return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "earmark" else "python -m earmark"
 
 
+def print_settings(rows: list[tuple[str, str, str, str]], heading: str) -> None:
+    """Prints what `config.describe` says of settings, a line a setting; the heading is that of the outer ones."""
+    width = max(len(f"{key}={value}") for _, key, value, _ in rows)
+    shown = None
+    for group, key, value, description in rows:
+        if group != shown:
+            print(f"\n{group or heading}")
+            shown = group
+        print(f"  {key}={value:<{width - len(key)}}  {description}")
+
+
 def _version(shown: bool) -> None:
     if shown:
         print(f"earmark {earmark.__version__}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app, command_word
+from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app, command_word, print_settings
 from earmark.errors import InputError
 
 
@@ -59,7 +59,7 @@ def train(
         words, dataset = [*words, str(dataset)], None
     overrides = parse_overrides(words)
     if show:
-        _print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")))
+        print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")), "recipe")
         return
     if dataset is None or out is None:
         raise InputError("train needs a data set and a run folder: earmark train RECIPE DATASET -o RUN")
@@ -88,13 +88,3 @@ def train(
     else:
         print(f"next:  {command_word()} tag {run_word} YOUR_RECORDINGS/")
     print(f"       {command_word()} report {run_word}")
-
-
-def _print_settings(rows: list[tuple[str, str, str, str]]) -> None:
-    width = max(len(f"{key}={value}") for _, key, value, _ in rows)
-    shown = None
-    for group, key, value, description in rows:
-        if group != shown:
-            print(f"\n{group or 'recipe'}")
-            shown = group
-        print(f"  {key}={value:<{width - len(key)}}  {description}")

@@ -96,6 +96,14 @@ class Dataset:
         """The label layers, `given` first, then by date."""
         return layers.layer_names(self.folder)
 
+    def is_truth(self, layer: str) -> bool:
+        """Whether a layer, or one that it builds on, undoes planted faults: to score by, never to learn from.
+
+        Raises:
+            InputError: there is no such layer.
+        """
+        return layers.is_truth(self.folder, layer)
+
     def problems(self) -> list[Problem]:
         """What was found wrong with files when they were imported."""
         path = self.folder / "problems.csv"
@@ -200,17 +208,25 @@ def write_dataset(
     return open_dataset(folder)
 
 
-def write_layer(dataset: Dataset, name: str, table: pa.Table, parent: str = layers.GIVEN, written_by: str = "") -> None:
+def write_layer(
+    dataset: Dataset,
+    name: str,
+    table: pa.Table,
+    parent: str = layers.GIVEN,
+    written_by: str = "",
+    role: str | None = None,
+) -> None:
     """Adds a label layer that builds on another one; a layer never changes once it is there.
 
     Args:
         table: a label table that holds only what differs from the parent; value 0 removes.
         written_by: the run or command that made it.
+        role: "truth" for the layer that undoes planted faults, None for any other.
 
     Raises:
-        InputError: the name is taken, the parent is unknown, or the table does not hold.
+        InputError: the name is taken, the parent is unknown or a truth layer, or the table does not hold.
     """
-    layers.write_layer_files(dataset.folder, name, table, dataset.clips, dataset.vocabulary, parent, written_by)
+    layers.write_layer_files(dataset.folder, name, table, dataset.clips, dataset.vocabulary, parent, written_by, role)
 
 
 def table_digest(table: pa.Table) -> str:

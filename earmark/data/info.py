@@ -40,6 +40,9 @@ def _dataset_lines(dataset: Dataset) -> Iterator[str]:
         yield f"  {dataset.vocabulary.tags[k]:<{width}}  " + "  ".join(f"{count:>7}" for count in counts[:, k])
     if len(dataset.vocabulary) > MOST_TAGS:
         yield f"  and {len(dataset.vocabulary) - MOST_TAGS} tags with fewer"
+    for layer in layers:
+        if dataset.is_truth(layer):
+            yield f"truth: layer {layer}, what is right about planted faults; to evaluate by, never to train on"
     packs = sorted(path.name for path in (dataset.folder / "packs").glob("*") if path.is_dir())
     yield "packs: " + (", ".join(f"{rate} Hz" for rate in packs) or "none yet; made when first needed")
     yield from problem_lines(dataset.problems())

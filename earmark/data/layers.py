@@ -2,7 +2,8 @@
 
 A layer is a label table, `NAME.parquet` or `NAME.csv`, that holds only its differences from its parent, and
 `NAME.json`, which names the parent, the run that wrote it and the date. The JSON is written last: a layer without it is
-not there.
+not there. A layer whose JSON has the role "truth" undoes faults that were planted: models are scored by it and never
+learn from it, so no layer builds on it.
 """
 
 import json
@@ -19,6 +20,9 @@ from earmark.errors import InputError, did_you_mean
 from earmark.files import read_json, write_json
 
 GIVEN = "given"
+TRUTH = "truth"
+"""The role of a layer that undoes planted faults, and the name that it is given."""
+
 TABLE_SUFFIXES = (".parquet", ".csv")
 
 
@@ -49,6 +53,15 @@ def layer_chain(folder: Path, layer: str) -> list[str]:
     return chain
 
 
+def is_truth(folder: Path, layer: str) -> bool:
+    """Whether a layer, or one that it builds on, undoes planted faults.
+
+    Raises:
+        InputError: there is no such layer, or one of its parents is gone.
+    """
+    return any(_about(folder, name).get("role") == TRUTH for name in layer_chain(folder, layer) if name != GIVEN)
+
+
 def read_layer(folder: Path, layer: str, clips: pa.Table, vocabulary: Vocabulary) -> pa.Table:
     """The label table of one layer, without its parents.
 
@@ -60,21 +73,38 @@ def read_layer(folder: Path, layer: str, clips: pa.Table, vocabulary: Vocabulary
 
 
 def write_layer_files(
-    folder: Path, name: str, table: pa.Table, clips: pa.Table, vocabulary: Vocabulary, parent: str, written_by: str
+    folder: Path,
+    name: str,
+    table: pa.Table,
+    clips: pa.Table,
+    vocabulary: Vocabulary,
+    parent: str,
+    written_by: str,
+    role: str | None = None,
 ) -> None:
     """Writes a layer beside the others; its table has the form of the clip table, Parquet or CSV.
 
+    Args:
+        role: kept in the JSON; "truth" for the layer that undoes planted faults, None for any other.
+
     Raises:
-        InputError: the name is taken or no file name, the parent is unknown, or the table does not hold.
+        InputError: the name is taken or no file name, the parent is unknown or a truth layer, or the table does not
+            hold.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
         raise InputError(f'the name of a layer must be letters, digits, "_", "-" and ".", got "{name}"')
     if name in layer_names(folder):
         raise InputError(f'{folder}: label layer "{name}" is there already and layers never change; take another name')
-    layer_chain(folder, parent)
+    if is_truth(folder, parent):
+        raise InputError(
+            f'{folder}: label layer "{name}" must build on labels as they are given, "{parent}" is the truth about '
+            f'planted faults; build on "{GIVEN}"'
+        )
     suffix = table_path(folder / "clips").suffix
     write_labels(table, folder / "labels" / f"{name}{suffix}", clips, vocabulary)
     about = {"parent": parent, "written_by": written_by, "date": now(), "statements": table.num_rows}
+    if role is not None:
+        about["role"] = role
     write_json(folder / "labels" / f"{name}.json", about)
 
 

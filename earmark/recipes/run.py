@@ -26,6 +26,7 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     Raises:
         InputError: the run folder holds another run, or a setting or the data cannot be used.
     """
+    _refuse_truth(request)
     if request.init is not None:
         _refuse_model_settings(overrides)
     settings = settings_from(recipe.settings, overrides, where=f"recipe {recipe.name}")
@@ -79,6 +80,14 @@ def _trained_on(record: Mapping[str, Any], values: Mapping[str, Any], splits: Sp
     selected_on = "validation" if chosen else None
     about = {name: record[name] for name in names}
     return about | {"selected_on": selected_on, "clips": len(splits.train), "date": today()}
+
+
+def _refuse_truth(request: Request) -> None:
+    if request.dataset.is_truth(request.layer):
+        raise InputError(
+            f'{request.dataset.folder}: label layer "{request.layer}" is the truth about planted faults and nothing '
+            f"learns from it; train on another layer and score with `earmark evaluate --labels {request.layer}`"
+        )
 
 
 def _refuse_model_settings(overrides: Mapping[str, Any]) -> None:

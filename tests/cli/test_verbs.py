@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
+from earmark.cli import app
 from tests.cli.command import earmark
 from tests.conftest import RATE_HZ, TAGS, sound
 
-VERBS = ("import", "pack", "info", "diff", "recipes", "train", "evaluate", "tag", "report")
+VERBS = ("import", "export", "pack", "info", "diff", "recipes", "train", "evaluate", "tag", "report")
 
 
 def test_help_needs_neither_torch_nor_numpy() -> None:
@@ -41,6 +43,42 @@ def test_import_prints_what_it_found(class_folders: Path, tmp_path: Path) -> Non
     assert "usable" in answer.stdout
     assert "36" in answer.stdout
     assert (tmp_path / "sounds" / "clips.csv").exists()
+
+
+def test_import_cuts_long_recordings(class_folders: Path, tmp_path: Path) -> None:
+    answer = earmark("import", class_folders, "-o", tmp_path / "sounds", "--clip-s", "0.5", "--hop-s", "0.25")
+    assert answer.returncode == 0, answer.stderr
+    assert "clips       108" in answer.stdout
+    assert "note: cut: 36 of 36 clips into 108 of 0.5 s every 0.25 s" in answer.stdout
+
+
+def test_corrected_labels_become_a_layer(class_folders: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "sounds"
+    assert earmark("import", class_folders, "-o", dataset).returncode == 0
+    (tmp_path / "mine.csv").write_text("clip,tag,value\n001 - Click/1-100-A,Click,0\n001 - Click/1-100-A,Tone,1\n")
+    answer = earmark("import", "--labels-from", tmp_path / "mine.csv", "--name", "mine", dataset)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+    assert earmark("diff", dataset, "given", "mine").stdout.startswith("given -> mine: 1 added, 1 removed, 0 changed")
+    answer = earmark("import", "--labels-from", tmp_path / "mine.csv", "--name", "more", dataset, "--labels", "mien")
+    assert answer.returncode == 2
+    assert '"mien"; did you mean "mine"?' in answer.stderr
+
+
+def test_export_says_what_it_wrote_and_what_it_left_out(class_folders: Path, tmp_path: Path) -> None:
+    source, dataset = tmp_path / "audio", tmp_path / "sounds"
+    shutil.copytree(class_folders, source)
+    assert earmark("import", source, "-o", dataset).returncode == 0
+    answer = earmark("export", dataset, "--format", "raven", "-o", tmp_path / "tables")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+    assert (tmp_path / "tables").is_dir()
+    (source / "001 - Click" / "1-100-A.wav").unlink()
+    answer = earmark("export", dataset, "--format", "raven", "-o", tmp_path / "others")
+    assert answer.returncode == 3, answer.stderr
+    answer = earmark("export", dataset, "--format", "ravne", "-o", tmp_path / "more")
+    assert answer.returncode == 2
+    assert '"ravne"; did you mean "raven"?' in answer.stderr
 
 
 def test_info_and_recipes(small_dataset: Path) -> None:
@@ -70,6 +108,7 @@ def test_show_prints_every_setting_with_a_line_of_text() -> None:
         (["tag", "nowhere", "a.wav"], "must hold config.json"),
         (["report", "nowhere"], "is not a run folder"),
         (["import", "nowhere", "-o", "d"], "nowhere"),
+        (["export", "nowhere", "--format", "raven", "-o", "e"], "nowhere: must be a data set"),
         (["train", "baseline", "--show", "--set", "backbone=efficientnet_b7"], "efficientnet_b2"),
         (["train", "baseline", "--show", "--set", "head=atention"], "attention"),
         (["train", "baseline", "--show", "--set", "backbone=crnn_small"], "crnn_small set pretrained=null"),
@@ -80,6 +119,28 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(words: list[str], me
     assert answer.returncode == 2, answer.stderr
     assert message in answer.stderr
     assert answer.stderr.startswith("earmark: ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a"], "add -o DATASET"),
+        (["a", "-o", "d", "--format", "esc5"], 'unknown layout "esc5"'),
+        (["a", "-o", "d", "--hop-s", "5"], "give --clip-s too"),
+        (["a", "-o", "d", "--clip-s", "0"], "clip_s must be at least 0.1 s, got 0"),
+        (["a", "-o", "d", "--name", "n"], "--name goes with --labels-from FILE"),
+        (["a", "-o", "d", "--labels", "given"], "--labels goes with --labels-from FILE"),
+        (["d", "--labels-from", "f.csv"], "add --name LAYER"),
+        (["d", "--labels-from", "f.csv", "--name", "n", "-o", "e"], "-o does not go with --labels-from"),
+        (["d", "--labels-from", "f.csv", "--name", "n", "--tables", "csv"], "--tables does not go with"),
+        (["nowhere", "--labels-from", "f.csv", "--name", "n"], "nowhere: must be a data set"),
+    ],
+)
+def test_options_of_import_that_do_not_go_together(words: list[str], message: str) -> None:
+    answer = CliRunner().invoke(app, ["import", *words])
+    assert answer.exit_code == 2
+    assert message in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
 
 

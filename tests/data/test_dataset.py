@@ -176,6 +176,25 @@ def test_layers_that_are_refused(dataset, name, rows, parent, said):
     assert dataset.layers() == ["given", "first"]
 
 
+def test_a_truth_layer_is_known_and_no_layer_builds_on_it(dataset):
+    write_layer(dataset, "first", label_table(("a", "Dog", 0)))
+    write_layer(dataset, "right", label_table(("a", "Cat", 1)), parent="first", role="truth")
+    assert [dataset.is_truth(layer) for layer in ("given", "first", "right")] == [False, False, True]
+    assert json.loads((dataset.folder / "labels" / "right.json").read_text())["role"] == "truth"
+    assert "role" not in json.loads((dataset.folder / "labels" / "first.json").read_text())
+    with pytest.raises(InputError, match='"next" must build on labels as they are given, "right" is the truth'):
+        write_layer(dataset, "next", label_table(), parent="right")
+    assert dataset.layers() == ["given", "first", "right"]
+    # Written by hand, it is no less the truth.
+    write_layer(dataset, "next", label_table())
+    path = dataset.folder / "labels" / "next.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parent": "right"}))
+    assert dataset.is_truth("next")
+    assert dataset.layers() == ["given", "first", "right", "next"]
+    with pytest.raises(InputError, match='there is no label layer "rihgt"'):
+        dataset.is_truth("rihgt")
+
+
 def test_an_unknown_layer_is_named(dataset):
     with pytest.raises(InputError, match=r'there is no label layer "gven"; did you mean "given"\?'):
         dataset.labels("gven")
