@@ -20,7 +20,7 @@ ALLOWED = {
     "timing": set(),
     "prefetch": set(),
     "progress": set(),
-    "files": set(),
+    "files": {"errors"},
     "config": {"errors"},
     "figures": {"files"},
     "tensor_files": {"errors", "files"},

@@ -75,6 +75,30 @@ def print_settings(rows: list[tuple[str, str, str, str]], heading: str) -> None:
         print(f"  {key}={value:<{width - len(key)}}  {description}")
 
 
+def dataset_and_overrides(
+    dataset: Path | None, settings: list[str] | None, more: list[str] | None
+) -> tuple[Path | None, dict[str, Any]]:
+    """The data set, if one was named, and the settings.
+
+    What follows the first word of `--set a=1 b=2` arrives as arguments, the first of them in the data set's place. Then
+    the data set is the first word without `=`, or the first that is there.
+
+    Args:
+        more: the arguments behind the data set's place.
+    """
+    from earmark.config import parse_overrides
+
+    words = [*(settings or []), *(more or [])]
+    if dataset is None or dataset.exists() or "=" not in str(dataset):
+        return dataset, parse_overrides(words)
+    named = next((word for word in more or [] if "=" not in word or Path(word).exists()), None)
+    words.append(str(dataset))
+    if named is None:
+        return None, parse_overrides(words)
+    words.remove(named)
+    return Path(named), parse_overrides(words)
+
+
 def _version(shown: bool) -> None:
     if shown:
         print(f"earmark {earmark.__version__}")
@@ -108,6 +132,10 @@ def _quiet(quiet: bool) -> bool:
     return quiet
 
 
+# What follows the first word of `--set a=1 b=2` arrives as arguments, see `dataset_and_overrides`.
+MoreSettings = Annotated[list[str] | None, typer.Argument(hidden=True)]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE ...", help="Settings; see --show.")]
+Show = Annotated[bool, typer.Option("--show", help="Print every setting and stop.")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `earmark import`.")]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder or a run folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

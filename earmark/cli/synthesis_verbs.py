@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.app import Quiet, Seed, Verbose, Workers, app, command_word, print_settings
+from earmark.cli.app import (
+    MoreSettings,
+    Overrides,
+    Quiet,
+    Seed,
+    Show,
+    Verbose,
+    Workers,
+    app,
+    command_word,
+    dataset_and_overrides,
+    print_settings,
+)
 from earmark.errors import InputError
 
 if TYPE_CHECKING:
     from earmark.config import Settings
 
 Source = Annotated[Path | None, typer.Argument(metavar="DATASET", help="Made by `earmark import`.")]
-# What follows the first word of `--set a=1 b=2` arrives as arguments.
-MoreSettings = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="The data set folder to make.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE ...", help="Settings; see --show.")]
-Show = Annotated[bool, typer.Option("--show", help="Print every setting and stop.")]
 
 
 @app.command()
@@ -26,6 +34,9 @@ def mix(
     dataset: Source = None,
     more_settings: MoreSettings = None,
     out: Out = None,
+    labels: Annotated[
+        str, typer.Option(metavar="LAYER", help="The labels of the sounds, a truth layer too.")
+    ] = "given",
     backgrounds: Annotated[
         Path | None, typer.Option(metavar="DATASET", help="Recordings to place sounds on, in place of noise.")
     ] = None,
@@ -47,7 +58,7 @@ def mix(
     """
     from earmark.data.synthesis import MixSettings
 
-    dataset, overrides = _with_overrides(dataset, settings, more_settings)
+    dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
     if show:
         _show(MixSettings, overrides, "mix")
         return
@@ -62,6 +73,7 @@ def mix(
         out,
         chosen,
         seed=seed,
+        layer=labels,
         backgrounds=None if backgrounds is None else open_dataset(backgrounds),
         test_fold=test_fold,
         validation_fold=validation_fold,
@@ -95,7 +107,7 @@ def corrupt(
     """
     from earmark.data.synthesis import CorruptSettings
 
-    dataset, overrides = _with_overrides(dataset, settings, more_settings)
+    dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
     if show:
         _show(CorruptSettings, overrides, "corrupt")
         return
@@ -117,18 +129,6 @@ def corrupt(
     out_word = shlex.quote(str(out))
     print(f"next:  {command_word()} train RECIPE {out_word} -o RUN")
     print(f"       {command_word()} evaluate RUN {out_word} --labels truth")
-
-
-def _with_overrides(
-    dataset: Path | None, settings: list[str] | None, more: list[str] | None
-) -> tuple[Path | None, dict[str, Any]]:
-    """The data set, if one was named, and the settings: what follows `--set a=1` may stand in the data set's place."""
-    from earmark.config import parse_overrides
-
-    words = [*(settings or []), *(more or [])]
-    if dataset is not None and not dataset.exists() and "=" in str(dataset):
-        return None, parse_overrides([*words, str(dataset)])
-    return dataset, parse_overrides(words)
 
 
 def _both(verb: str, dataset: Path | None, out: Path | None) -> tuple[Path, Path]:

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.app import Device, Quiet, Seed, Verbose, Workers, app, command_word, print_settings
+from earmark.cli.app import (
+    Device,
+    MoreSettings,
+    Overrides,
+    Quiet,
+    Seed,
+    Show,
+    Verbose,
+    Workers,
+    app,
+    command_word,
+    dataset_and_overrides,
+    print_settings,
+)
 from earmark.errors import InputError
 
 
@@ -27,18 +40,15 @@ def recipes(quiet: Quiet = False, verbose: Verbose = False) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of `earmark recipes`.")],
     dataset: Annotated[Path | None, typer.Argument(metavar="DATASET", help="Made by `earmark import`.")] = None,
-    # What follows the first word of `--set a=1 b=2` arrives as arguments.
-    more_settings: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    more_settings: MoreSettings = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder to make.")] = None,
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer to learn from.")] = "given",
     test_fold: Annotated[int | None, typer.Option(help="The fold that is the test split.")] = None,
     validation_fold: Annotated[int | None, typer.Option(help="The fold that is the validation split.")] = None,
     init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Fine-tune this model.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE ...", help="Settings; see --show.")
-    ] = None,
+    settings: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print every setting and stop.")] = False,
+    show: Show = False,
     device: Device = "auto",
     seed: Seed = 0,
     workers: Workers = None,
@@ -49,15 +59,11 @@ def train(
 
     Example: earmark train baseline sounds -o run --test-fold 5 --validation-fold 4 --set epochs=20
     """
-    from earmark.config import describe, parse_overrides, settings_from
+    from earmark.config import describe, settings_from
     from earmark.recipes import find_recipe
 
     chosen = find_recipe(recipe)
-    words = [*(settings or []), *(more_settings or [])]
-    if dataset is not None and not dataset.exists() and "=" in str(dataset):
-        # `train RECIPE --show --set a=1 b=2`: with no data set given, the second word stands in its place.
-        words, dataset = [*words, str(dataset)], None
-    overrides = parse_overrides(words)
+    dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
     if show:
         print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")), "recipe")
         return

@@ -4,12 +4,15 @@ import functools
 import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from earmark.data.table_files import CSV_SUFFIXES, read_table_file
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
 from earmark.errors import InputError, did_you_mean, first_few
 
 _HEADERS = (("parent", "child"), ("parent_id", "child_id"))
@@ -40,6 +43,12 @@ class Ontology:
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.names) == len(self.children):
             raise ValueError("an ontology must have an id, a name and children for every node")
+        for node, children in enumerate(self.children):
+            if not all(0 <= child < len(self) for child in children):
+                raise InputError(
+                    f"children must be numbers of nodes, 0 to {len(self) - 1}, found {list(children)} under "
+                    f'"{self.ids[node]}"'
+                )
         if len(self._by_id) < len(self.ids):
             twice = next(name for name in self.ids if self.ids.count(name) > 1)
             raise InputError(f'an ontology must name every node once, found "{twice}" {self.ids.count(twice)} times')
@@ -156,8 +165,9 @@ def audioset_ontology() -> Ontology:
 def read_ontology(path: Path) -> Ontology:
     """The ontology in a JSON file as AudioSet's, or in a table with the columns `parent` and `child`.
 
-    A table's nodes are the words in it, in the order in which they appear, each its own id and name. A row without a
-    parent names a node that has none; a row that stands twice says nothing new.
+    A table's nodes are the words in it, in the order in which they appear, each its own id and name. The header may be
+    in any case, and spaces around a word are not part of it. A row without a parent names a node that has none; a row
+    that stands twice says nothing new.
 
     Raises:
         InputError: the file is no ontology, a child is no node, a node is named twice, or nodes make a loop.
@@ -170,6 +180,8 @@ def read_ontology(path: Path) -> Ontology:
         raise InputError(f"{path}: cannot be read, {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:
         raise InputError(f"{path}: an ontology must be JSON in UTF-8, {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: an ontology must be a list of nodes, found JSON that is nested too deep") from error
     try:
         return _ontology_from(written)
     except InputError as error:
@@ -218,7 +230,7 @@ def _read_pairs(path: Path) -> Ontology:
     """The ontology in a table of parents and children."""
     if path.suffix.lower() not in (*CSV_SUFFIXES, ".parquet"):
         raise InputError(f'{path}: an ontology must be a .json, .csv, .tsv or .parquet file, got "{path.suffix}"')
-    file = read_table_file(path)
+    file = _trimmed(read_table_file(path))
     header = next((names for names in _HEADERS if file.has(names[1])), _HEADERS[0])
     file.check_columns(required=header, known=header)
     above, below = file.text(header[0]).to_pylist(), file.required_text(header[1]).to_pylist()
@@ -235,3 +247,18 @@ def _read_pairs(path: Path) -> Ontology:
         return Ontology(ids, ids, tuple(map(tuple, children)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _trimmed(file: TableFile) -> TableFile:
+    """The table with the names of its columns in lower case, and text without spaces around it."""
+    names = [name.strip().lower() for name in file.table.column_names]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f'{file.path}: a column must be named once, found "{twice}" {names.count(twice)} times')
+    columns = [
+        pc.utf8_trim_whitespace(column)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        else column
+        for column in file.table.columns
+    ]
+    return replace(file, table=pa.table(columns, names=names))

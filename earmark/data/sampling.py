@@ -6,6 +6,7 @@ compressed rows: item i has the tags `tag_index[indptr[i]:indptr[i + 1]]`.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from earmark.errors import InputError
 
 Order = npt.NDArray[np.int64]
+KeyArray = npt.NDArray[np.uint64]
 IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -28,6 +30,15 @@ def epoch_generator(seed: int, epoch: int, purpose: str) -> np.random.Generator:
     """
     key = hashlib.blake2b(f"{int(seed)}:{int(epoch)}:{purpose}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+
+
+def keys_of_names(names: Iterable[str]) -> KeyArray:
+    """A number that looks drawn for each name, the same wherever the name stands, uint64 (name,).
+
+    In their order the names are shuffled; a seed or a purpose belongs into the name.
+    """
+    hashed = b"".join([hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names])
+    return np.frombuffer(hashed, ">u8").astype(np.uint64)
 
 
 def shuffled(num_items: int, seed: int, epoch: int) -> Order:

@@ -1,6 +1,5 @@
 """Which clips are trained on, validated on and tested on."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data.dataset import Dataset
+from earmark.data.sampling import keys_of_names
 from earmark.data.tables import SPLITS
 from earmark.errors import InputError, first_few
 
@@ -47,6 +47,26 @@ def resolve_splits(
     Raises:
         InputError: a fold that is not there, the same fold for both, or a fold for a split that the data set has.
     """
+    split, notes = named_splits(dataset, test_fold, validation_fold)
+    notes.extend(_crossings(dataset, split))
+    if not (split == VALIDATION).any():
+        notes.append(_draw_validation(dataset, split, seed))
+    if not (split == TEST).any():
+        notes.append("test: none; the data set gives no test split and no test fold was named")
+    train, validation, test = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEST))
+    return Splits(train, validation, test, tuple(notes))
+
+
+def named_splits(
+    dataset: Dataset, test_fold: int | None = None, validation_fold: int | None = None
+) -> tuple[npt.NDArray[np.int8], list[str]]:
+    """The split of every clip by the data set's splits and the folds alone, (clip,), and what should be known.
+
+    Clips that neither claims are in train.
+
+    Raises:
+        InputError: as for `resolve_splits`.
+    """
     split, has_splits = _given_splits(dataset)
     _apply_folds(dataset, split, test_fold, validation_fold)
     names = {TEST: test_fold, VALIDATION: validation_fold}
@@ -56,13 +76,7 @@ def resolve_splits(
         if fold is not None
     ]
     notes.extend(_unassigned(dataset, has_splits, test_fold is not None or validation_fold is not None))
-    notes.extend(_crossings(dataset, split))
-    if not (split == VALIDATION).any():
-        notes.append(_draw_validation(dataset, split, seed))
-    if not (split == TEST).any():
-        notes.append("test: none; the data set gives no test split and no test fold was named")
-    train, validation, test = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEST))
-    return Splits(train, validation, test, tuple(notes))
+    return split, notes
 
 
 def group_crossings(groups: IntArray, split: npt.NDArray[np.integer], left: int, right: int) -> IntArray:
@@ -149,8 +163,7 @@ def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int) -
 
 def _drawn(names: list[str], sizes: IntArray, seed: int) -> IntArray:
     """Places of the groups drawn: by their hash, as many as fit into a tenth of the clips, at least one."""
-    keys = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names]
-    order = np.argsort(np.frombuffer(b"".join(keys), ">u8"), kind="stable")
+    order = np.argsort(keys_of_names(f"{seed}:{name}" for name in names), kind="stable")
     wanted = max(1, round(VALIDATION_SHARE * int(sizes.sum())))
     fitting = order[sizes[order] <= wanted]
     if not len(fitting):

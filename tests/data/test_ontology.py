@@ -415,3 +415,31 @@ def test_at_any_time_there_are_the_given_tags_and_their_ancestors(drawn):
     assert at_any_time(again) == expected
     if len(set(given_labels["value"].to_pylist()) - {0.0}) == 1:
         assert again.sort_by([("clip", "ascending")]) == found.sort_by([("clip", "ascending")])
+
+
+def test_a_table_s_header_may_be_in_any_case_and_spaces_around_words_are_none_of_them(tmp_path):
+    for header in ("parent,child", "Parent,CHILD", " PARENT_ID , Child_Id "):
+        (tmp_path / "kinds.csv").write_text(f"{header}\n Animal , Dog\nAnimal,Cat \n  ,Rain\n")
+        ontology = read_ontology(tmp_path / "kinds.csv")
+        assert ontology.ids == ("Animal", "Dog", "Cat", "Rain")
+        assert ontology.children == ((1, 2), (), (), ())
+    (tmp_path / "kinds.csv").write_text("parent,child\nAnimal, \n")
+    with pytest.raises(InputError, match=r"kinds.csv:2: child must not be empty"):
+        read_ontology(tmp_path / "kinds.csv")
+    (tmp_path / "kinds.csv").write_text("parent,Parent,child\nAnimal,Animal,Dog\n")
+    with pytest.raises(InputError, match=r'kinds.csv: a column must be named once, found "parent" 2 times'):
+        read_ontology(tmp_path / "kinds.csv")
+
+
+def test_json_that_is_nested_too_deep_is_refused(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(InputError, match=r"deep.json: an ontology must be .* nested too deep$"):
+        read_ontology(path)
+
+
+@pytest.mark.parametrize("child", [-1, 2])
+def test_children_that_are_no_nodes_are_refused(child):
+    with pytest.raises(InputError) as caught:
+        Ontology(("a", "b"), ("A", "B"), ((1,), (child,)))
+    assert str(caught.value) == f'children must be numbers of nodes, 0 to 1, found [{child}] under "b"'

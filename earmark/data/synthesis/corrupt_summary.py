@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from earmark.config import values_of
 from earmark.data.dataset import Dataset
 from earmark.data.layers import TRUTH
-from earmark.data.synthesis.faults import Planted
-from earmark.data.synthesis.imbalance import LongTail
+from earmark.data.synthesis.planting import CorruptSettings, Planted
+from earmark.data.synthesis.true_labels import LongTail
+from earmark.errors import first_few
 
 MOST_TAGS = 20
 COUNTS = ("true", "missing", "wrong", "mistaken", "given")
@@ -20,7 +22,9 @@ class CorruptSummary:
     """What was made of what; a label is a clip with one of its tags.
 
     Attributes:
-        source: name and layer of what is true, and digests of its clips and of its clipwise labels.
+        source: name and layer of what is true, whether that layer tells of planted faults itself, and digests of its
+            clips and of its clipwise labels.
+        no_node: tags that the ontology does not have, if it was read.
         clips: in the new data set; `left_alone` of them cannot get missing or wrong labels though not verified.
         dropped: clips dropped for imbalance.
         labels_added, tags_added: ancestors.
@@ -32,7 +36,9 @@ class CorruptSummary:
     """
 
     folder: str
-    source: Mapping[str, str]
+    settings: CorruptSettings
+    source: Mapping[str, Any]
+    no_node: Sequence[str]
     clips: int
     left_alone: int
     dropped: int
@@ -53,7 +59,7 @@ class CorruptSummary:
         numbers = asdict(self)
         # The folder may be renamed.
         del numbers["folder"]
-        return {**numbers, "notes": list(self._planted())}
+        return {**numbers, "settings": values_of(self.settings), "notes": list(self._planted())}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -72,13 +78,17 @@ class CorruptSummary:
         yield f"truth: layer {TRUTH}, to evaluate by, never to train on"
 
     def _planted(self) -> Iterator[str]:
-        if self.labels_added or self.tags_added:
+        if self.source["is_truth"]:
+            yield f"taken as true: layer {self.source['layer']}, itself the truth about planted faults"
+        if self.settings.add_ancestors:
             yield f"ancestors: {self.labels_added} labels added; {self.tags_added} tags are new"
+        if self.no_node:
+            yield f"no node: {len(self.no_node)} tags: {first_few(self.no_node)}"
         if self.tail:
             yield f"imbalance: {self.dropped} clips dropped (dropped.csv); {self._tail_line()}"
-        if self.weakened:
+        if self.settings.weak:
             yield f"weak: {self.untimed} labels of {self.weakened} clips lost their times"
-        if self.verified:
+        if self.verified or self.settings.verified_share is not None:
             yield f"verified: {self.verified} of {self.clips} clips, without missing or wrong labels"
         if self.left_alone:
             yield f"left alone: {self.left_alone} of {self.clips} clips, not labelled or kept by fold or split"
@@ -86,7 +96,7 @@ class CorruptSummary:
             ("missing", self.missing, self.could_miss),
             ("wrong", self.wrong, self.could_be_wrong),
         ):
-            if number:
+            if could:
                 yield f"{name}: {number} of {could} labels that can be"
 
     def _tail_line(self) -> str:
@@ -98,7 +108,15 @@ class CorruptSummary:
         )
 
 
-def summarise(folder: str, dataset: Dataset, layer: str, planted: Planted, tail: LongTail | None) -> CorruptSummary:
+def summarise(
+    folder: str,
+    settings: CorruptSettings,
+    dataset: Dataset,
+    layer: str,
+    no_node: Sequence[str],
+    planted: Planted,
+    tail: LongTail | None,
+) -> CorruptSummary:
     """The numbers of what was planted."""
     true, faults = planted.true, planted.faults
     tags = true.vocabulary.tags
@@ -106,12 +124,15 @@ def summarise(folder: str, dataset: Dataset, layer: str, planted: Planted, tail:
     verified = np.asarray(planted.clips["verified"].fill_null(False))
     return CorruptSummary(
         folder=folder,
+        settings=settings,
         source={
             "name": dataset.name,
             "layer": layer,
+            "is_truth": dataset.is_truth(layer),
             "digest": dataset.digest,
             "labels_digest": dataset.labels(layer).digest,
         },
+        no_node=no_node,
         clips=true.clips.num_rows,
         left_alone=int((~true.touchable & ~verified).sum()),
         dropped=0 if tail is None else int(tail.dropped.sum()),

@@ -7,22 +7,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from earmark.config import values_of
 from earmark.data.dataset import Dataset, write_dataset, write_layer
 from earmark.data.layers import GIVEN, TRUTH, table_path
-from earmark.data.ontology import Ontology, audioset_ontology
-from earmark.data.synthesis.corrupt_settings import CorruptSettings
+from earmark.data.ontology import Ontology, TagNodes, audioset_ontology, tag_nodes
 from earmark.data.synthesis.corrupt_summary import CorruptSummary, summarise
 from earmark.data.synthesis.draws import Draws, draws_for
-from earmark.data.synthesis.faults import Planted, plant
-from earmark.data.synthesis.imbalance import LongTail, long_tail
-from earmark.data.synthesis.new_folder import new_folder
-from earmark.data.synthesis.planting import KINDS, given_statements, label_table, truth_statements
-from earmark.data.synthesis.true_labels import TrueLabels, add_ancestors, read_true_labels
+from earmark.data.synthesis.faults import KINDS, given_statements, label_table, truth_statements
+from earmark.data.synthesis.planting import CorruptSettings, Planted, plant
+from earmark.data.synthesis.true_labels import LongTail, TrueLabels, add_ancestors, long_tail, read_true_labels
 from earmark.data.tables import write_clips
-from earmark.errors import InputError
-
-__all__ = ["CorruptSettings", "CorruptSummary", "corrupt"]
+from earmark.errors import InputError, first_few
+from earmark.files import new_folder
 
 
 def corrupt(
@@ -52,15 +47,16 @@ def corrupt(
         ontology: where tags have their ancestors; AudioSet's by default.
 
     Raises:
-        InputError: `out` is taken, a fold, split or tag is not there, or a setting finds too few labels.
+        InputError: `out` is taken, no fault is asked for, a fold, split or tag is not there, or a setting finds too few
+            labels or clips.
     """
     out = Path(out)
-    if seed < 0:
-        raise InputError(f"the seed must be 0 or more, got {seed}")
+    _check_asked(settings, seed, ontology)
     with new_folder(out) as aside:
-        true = read_true_labels(dataset, layer, settings)
-        if settings.add_ancestors:
-            true = add_ancestors(true, ontology or audioset_ontology())
+        true = read_true_labels(dataset, layer, settings.keep_folds, settings.keep_splits)
+        nodes = _nodes(dataset, ontology) if settings.reads_ontology else None
+        if nodes is not None and settings.add_ancestors:
+            true = add_ancestors(true, nodes.ontology)
         draws = draws_for(seed, true.clips["clip"].to_pylist(), true.vocabulary)
         tail = None
         if settings.imbalance > 1:
@@ -68,10 +64,32 @@ def corrupt(
             write_clips(true.clips.filter(pa.array(tail.dropped)), aside / "dropped.csv")
             true, draws = true.without(tail.dropped), replace(draws, clip=draws.clip[~tail.dropped])
         planted = plant(true, settings, draws, ontology)
-        summary = summarise(str(out), dataset, layer, planted, tail)
-        asked = {"made_by": "corrupt", "seed": seed, "settings": values_of(settings)}
-        _write(aside, out.resolve().name, dataset, planted, asked | summary.as_dict())
+        no_node = () if nodes is None else nodes.unknown
+        summary = summarise(str(out), settings, dataset, layer, no_node, planted, tail)
+        about = {"made_by": "corrupt", "seed": seed, **summary.as_dict()}
+        _write(aside, out.resolve().name, dataset, planted, about)
     return summary
+
+
+def _check_asked(settings: CorruptSettings, seed: int, ontology: Ontology | None) -> None:
+    """Refuses what asks for nothing."""
+    if seed < 0:
+        raise InputError(f"the seed must be 0 or more, got {seed}")
+    if settings.plants_nothing:
+        raise InputError("corrupt must be asked for at least one fault, got none; see earmark corrupt --show")
+    if ontology is not None and not settings.reads_ontology:
+        raise InputError("an ontology is read with add_ancestors or missing_from only; leave it out")
+
+
+def _nodes(dataset: Dataset, ontology: Ontology | None) -> TagNodes:
+    """The nodes of the tags; refused where there is none."""
+    nodes = tag_nodes(dataset.vocabulary, audioset_ontology() if ontology is None else ontology)
+    if len(nodes.unknown) == len(dataset.vocabulary):
+        raise InputError(
+            f"{dataset.folder}: the ontology must have a node for one of {len(nodes.unknown)} tags, found none "
+            f"(first: {first_few(nodes.unknown)}); give another ontology"
+        )
+    return nodes
 
 
 def _long_tail(true: TrueLabels, ratio: float, draws: Draws) -> LongTail:

@@ -1,16 +1,25 @@
-"""Draws that belong to clips and tags by their names, so that each is the same whatever else is drawn."""
+"""Draws that belong to clips and tags by their names, and the labels that they choose for faults.
 
-import hashlib
+Missing and wrong labels are taken from the two ends of one random order, so neither rate changes which labels the other
+one takes, as long as they leave room for each other.
+"""
+
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-KeyArray = npt.NDArray[np.uint64]
+from earmark.data.sampling import KeyArray, keys_of_names
+from earmark.data.statements import BoolArray, IntArray
+from earmark.data.synthesis.faults import Labels
+from earmark.errors import InputError
+
+CLIPS_A_BLOCK = 1024
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -42,18 +51,12 @@ class Draws:
         return _uniform(_scrambled(self._scrambled(self.clip, purpose)[clip_index] ^ self.tag[tag_index]))
 
     def _scrambled(self, keys: KeyArray, purpose: str) -> KeyArray:
-        return _scrambled(keys ^ keys_of([f"{self.seed}:{purpose}"]))
+        return _scrambled(keys ^ keys_of_names([f"{self.seed}:{purpose}"]))
 
 
 def draws_for(seed: int, clips: Iterable[str], tags: Iterable[str]) -> Draws:
     """The draws of a seed for clips and tags by name."""
-    return Draws(seed, keys_of(clips), keys_of(tags))
-
-
-def keys_of(names: Iterable[str]) -> KeyArray:
-    """A key for each name, uint64 (name,)."""
-    hashed = b"".join([hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names])
-    return np.frombuffer(hashed, "<u8").astype(np.uint64)
+    return Draws(seed, keys_of_names(clips), keys_of_names(tags))
 
 
 def rank_within(group: npt.NDArray[np.integer], number: FloatArray | IntArray) -> IntArray:
@@ -92,3 +95,101 @@ def _scrambled(keys: KeyArray) -> KeyArray:
 
 def _uniform(keys: KeyArray) -> FloatArray:
     return (keys >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw_missing(
+    labels: Labels, can_miss: BoolArray, order: FloatArray, rate: float, by_tag: Mapping[int, float]
+) -> BoolArray:
+    """Which labels are taken away: of each tag with a rate of its own, and of all others together, the first, (label,).
+
+    Args:
+        can_miss: the labels that the rates are shares of, (label,).
+        order: a number for every label, (label,).
+        by_tag: the rate by place in the vocabulary.
+    """
+    # The tags without a rate of their own are one group, numbered past all tags.
+    group_of_tag = np.full(labels.num_tags, labels.num_tags)
+    group_of_tag[list(by_tag)] = list(by_tag)
+    rows = np.flatnonzero(can_miss)
+    group = group_of_tag[labels.tag_index[rows]]
+    sizes = np.bincount(group, minlength=labels.num_tags + 1)
+    wanted = np.zeros(len(sizes), np.int64)
+    for number, of_group in {**by_tag, labels.num_tags: rate}.items():
+        wanted[number] = share_of(int(sizes[number]), of_group)
+    missing = np.zeros(len(labels), np.bool_)
+    missing[rows[rank_within(group, order[rows]) < wanted[group]]] = True
+    return missing
+
+
+@dataclass(frozen=True, eq=False)
+class Mistakes:
+    """What labels can be mistaken for, (label,) each.
+
+    Attributes:
+        can: there is a tag that the label can be mistaken for and that its clip lacks.
+        target: the tag that it is given if it is wrong; -1 where it cannot be, or where labels of the clip that are
+            wrong before it have taken all such tags.
+    """
+
+    can: BoolArray
+    target: IntArray
+
+
+def mistakes(
+    labels: Labels, can_be_wrong: BoolArray, order: FloatArray, choice: FloatArray, allowed: BoolArray
+) -> Mistakes:
+    """What each label would be mistaken for: never a tag that its clip has, nor the same as another of the clip.
+
+    The labels of a clip choose one after another, those that come last in the order first, because they are the first
+    to be wrong. So a choice is the same whichever labels of the clip are wrong in the end.
+
+    Args:
+        order, choice: a number in [0, 1) for every label, (label,).
+        allowed: `allowed[i, j]`: tag i may be mistaken for tag j, (tag, tag).
+    """
+    can = np.zeros(len(labels), np.bool_)
+    target, turn = np.full(len(labels), -1), np.full(len(labels), -1)
+    rows = np.flatnonzero(can_be_wrong)
+    turn[rows] = rank_within(labels.clip_index[rows], -order[rows])
+    clips, place = np.unique(labels.clip_index, return_inverse=True)
+    edges = np.searchsorted(place, np.arange(0, len(clips) + CLIPS_A_BLOCK, CLIPS_A_BLOCK))
+    place %= CLIPS_A_BLOCK
+    for begin, end in pairwise(edges):
+        block = np.arange(begin, end)
+        taken = np.zeros((CLIPS_A_BLOCK, labels.num_tags), np.bool_)
+        taken[place[block], labels.tag_index[block]] = True
+        free = allowed[labels.tag_index[block]] & ~taken[place[block]]
+        can[block] = can_be_wrong[block] & free.any(axis=1)
+        for now in range(int(turn[block].max(initial=-1)) + 1):
+            choosing = block[(turn[block] == now) & can[block]]
+            free = allowed[labels.tag_index[choosing]] & ~taken[place[choosing]]
+            target[choosing] = chosen = _nth_free(free, choice[choosing])
+            found = chosen >= 0
+            taken[place[choosing[found]], chosen[found]] = True
+    return Mistakes(can, target)
+
+
+def _nth_free(free: BoolArray, choice: FloatArray) -> IntArray:
+    """One of the free tags of every row, each as likely, -1 where there is none, (row,)."""
+    count = np.cumsum(free, axis=1)
+    total = count[:, -1]
+    nth = np.floor(choice * total).astype(np.int64)
+    return np.where(total > 0, np.argmax(count > nth[:, None], axis=1), -1)
+
+
+def draw_wrong(mistaken: Mistakes, missing: BoolArray, order: FloatArray, rate: float) -> BoolArray:
+    """Which labels are wrong: a share of those that can be, the last in the order that are not missing, (label,).
+
+    Raises:
+        InputError: too many of them are missing, or have no tag left to be mistaken for.
+    """
+    wanted = share_of(int(mistaken.can.sum()), rate)
+    left = np.flatnonzero((mistaken.target >= 0) & ~missing)
+    if len(left) < wanted:
+        raise InputError(
+            f"wrong_rate={rate:g} must find {wanted} labels that are not missing and can be mistaken for another tag, "
+            f"found {len(left)}; lower it or the missing rates"
+        )
+    wrong = np.zeros(len(missing), np.bool_)
+    wrong[left[np.lexsort((left, -order[left]))[:wanted]]] = True
+    return wrong

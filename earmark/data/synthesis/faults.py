@@ -1,145 +1,129 @@
-"""Which labels get which fault: settings and draws made into faults."""
+"""Labels and the faults in them, as statements: what is given, and the layer that says what is right.
+
+The unit is a label: a clip and a tag that it has, with all statements about the two.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from earmark.data.ontology import Ontology, audioset_ontology, tag_nodes
-from earmark.data.statements import WEAK, BoolArray
-from earmark.data.synthesis.corrupt_settings import CorruptSettings
-from earmark.data.synthesis.draws import Draws, FloatArray, rank_within, share_of
-from earmark.data.synthesis.planting import (
-    Faults,
-    Labels,
-    Mistakes,
-    above_and_below,
-    draw_missing,
-    draw_wrong,
-    mistakes,
-)
-from earmark.data.synthesis.true_labels import TrueLabels
+from earmark.data.statements import WEAK, BoolArray, IntArray, Statements, in_force, joined, pairs, sorted_order
+from earmark.data.tables import LABEL_SCHEMA
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError
+
+KINDS = ("planted weak", "planted missing", "planted wrong")
 
 
 @dataclass(frozen=True, eq=False)
-class Planted:
-    """True labels, and what is planted in them.
+class Labels:
+    """The labels that statements in force make, by clip and tag.
 
     Attributes:
-        clips: the clip table that goes with the faults; another `labelled` and `verified` than the true one's.
-        labels: the labels of `true.statements`.
-        can_miss, can_be_wrong: the labels that the rates are shares of, (label,).
+        clip_index, tag_index: (label,).
+        of_row: the label of every statement, ascending, (statement,).
+        num_tags: tags of the vocabulary.
     """
 
-    true: TrueLabels
-    clips: pa.Table
-    labels: Labels
-    faults: Faults
-    can_miss: BoolArray
-    can_be_wrong: BoolArray
+    clip_index: IntArray
+    tag_index: IntArray
+    of_row: IntArray
+    num_tags: int
+
+    def __len__(self) -> int:
+        return len(self.clip_index)
 
 
-def plant(true: TrueLabels, settings: CorruptSettings, draws: Draws, ontology: Ontology | None = None) -> Planted:
-    """The faults of the settings.
+def labels_of(statements: Statements, num_tags: int) -> Labels:
+    """The labels of statements in the order of `in_force`."""
+    unique, of_row = np.unique(pairs(statements, num_tags), return_inverse=True)
+    return Labels(unique // num_tags, unique % num_tags, of_row.astype(np.int64), num_tags)
 
-    Raises:
-        InputError: a tag is not in the vocabulary, or a rate finds too few labels.
+
+@dataclass(frozen=True, eq=False)
+class Faults:
+    """What is planted in every label, (label,) each.
+
+    Attributes:
+        weak: the times are withheld.
+        missing: the label is taken away.
+        mistaken_for: the tag that is given in its place, -1 where none is.
     """
-    labels = true.labels
-    strong = np.asarray(pc.equal(true.clips["labelled"], "strong"), dtype=np.bool_)
-    weakened = strong & settings.weak
-    timed = np.zeros(len(labels), np.bool_)
-    timed[labels.of_row[true.statements.onset != WEAK]] = True
-    verified = _verified(true, settings, draws)
-    open_to_faults = (true.touchable & (verified != 1))[labels.clip_index]
-    order = draws.of_labels("fault", labels.clip_index, labels.tag_index)
-    can_miss = open_to_faults & _lies_where(labels, true.vocabulary, settings, ontology)
-    missing = _missing(labels, can_miss, order, true.vocabulary, settings)
-    mistaken = _mistakes(true, labels, open_to_faults, order, draws, settings)
-    wrong = draw_wrong(mistaken, missing, order, settings.wrong_rate)
-    faults = Faults(timed & weakened[labels.clip_index], missing, np.where(wrong, mistaken.target, -1))
+
+    weak: BoolArray
+    missing: BoolArray
+    mistaken_for: IntArray
+
+    @property
+    def wrong(self) -> BoolArray:
+        """Which labels have another tag."""
+        return self.mistaken_for >= 0
+
+    @property
+    def kind(self) -> npt.NDArray[np.int8]:
+        """The place in `KINDS` of the gravest fault of every label, -1 where there is none."""
+        kind = np.where(self.weak, 0, -1)
+        kind[self.missing] = 1
+        kind[self.wrong] = 2
+        return kind.astype(np.int8)
+
+
+def given_statements(true: Statements, labels: Labels, faults: Faults) -> Statements:
+    """What is said once the faults are planted, by clip, tag and times.
+
+    A label without its times keeps the greatest value of its statements.
+    """
+    tag = np.where(faults.wrong, faults.mistaken_for, labels.tag_index).astype(np.int32)
+    rows = np.flatnonzero(~(faults.missing | faults.weak)[labels.of_row])
+    said = true.at(rows)
+    timed = Statements(said.clip_index, tag[labels.of_row[rows]], said.onset, said.offset, said.value)
+    rows = np.flatnonzero(faults.weak & ~faults.missing)
+    value = np.zeros(len(labels), np.float32)
+    np.maximum.at(value, labels.of_row, true.value)
+    return in_force([joined([timed, _weak(labels.clip_index[rows], tag[rows], value[rows])])], labels.num_tags)
+
+
+def truth_statements(true: Statements, labels: Labels, faults: Faults) -> tuple[Statements, npt.NDArray[np.int8]]:
+    """The layer that makes given labels true again, and the kind of fault (see `KINDS`) that each statement mends.
+
+    A label with a fault is said anew, with all its statements. What was given in its place is retracted by a weak 0.
+    """
+    rows = np.flatnonzero((faults.kind >= 0)[labels.of_row])
+    # A true weak statement takes the place of a given one; a second about the same clip and tag must not retract it.
+    has_weak = np.zeros(len(labels), np.bool_)
+    has_weak[labels.of_row[true.onset == WEAK]] = True
+    wrong = np.flatnonzero(faults.wrong)
+    weak = np.flatnonzero((faults.kind == 0) & ~has_weak)
+    retracted = np.concatenate([wrong, weak])
+    tag = np.concatenate([faults.mistaken_for[wrong], labels.tag_index[weak]]).astype(np.int32)
+    zeros = _weak(labels.clip_index[retracted], tag, np.zeros(len(retracted), np.float32))
+    kind = faults.kind[np.concatenate([labels.of_row[rows], retracted])]
+    both = joined([true.at(rows), zeros])
+    order = sorted_order(both, pairs(both, labels.num_tags))
+    return both.at(order), kind[order]
+
+
+def _weak(clip_index: IntArray, tag_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]) -> Statements:
+    times = np.full(len(clip_index), WEAK)
+    return Statements(clip_index, tag_index, times, times, value)
+
+
+def label_table(
+    statements: Statements, clips: pa.Table, vocabulary: Vocabulary, source: pa.Array | pa.ChunkedArray
+) -> pa.Table:
+    """Statements as a label table.
+
+    Args:
+        source: who said each, (statement,).
+    """
+    is_weak = statements.onset == WEAK
     columns = {
-        "labelled": pc.if_else(pa.array(weakened), "weak", true.clips["labelled"]),
-        "verified": pa.array(verified == 1, mask=verified < 0),
+        "clip": clips["clip"].take(pa.array(statements.clip_index)),
+        "tag": vocabulary.array().take(pa.array(statements.tag_index)),
+        "onset": pa.array(statements.onset, mask=is_weak),
+        "offset": pa.array(statements.offset, mask=is_weak),
+        "value": pa.array(statements.value),
+        "source": source,
     }
-    clips = true.clips
-    for name, column in columns.items():
-        clips = clips.set_column(clips.column_names.index(name), name, column)
-    return Planted(true, clips, labels, faults, can_miss, mistaken.can)
-
-
-def _verified(true: TrueLabels, settings: CorruptSettings, draws: Draws) -> npt.NDArray[np.int8]:
-    """1 for verified clips, 0 for others, -1 where nobody says, (clip,)."""
-    verified = np.asarray(pc.fill_null(true.clips["verified"].cast(pa.int8()), -1), dtype=np.int8).copy()
-    if settings.verified_share is not None:
-        rows = np.flatnonzero(true.touchable)
-        rank = rank_within(np.zeros(len(rows), np.int64), draws.of_clips("verified")[rows])
-        verified[rows] = rank < share_of(len(rows), settings.verified_share)
-    return verified
-
-
-def _lies_where(
-    labels: Labels, vocabulary: Vocabulary, settings: CorruptSettings, ontology: Ontology | None
-) -> BoolArray:
-    """The labels that lie where `missing_from` says, (label,)."""
-    if settings.missing_from == "all":
-        return np.ones(len(labels), np.bool_)
-    above, below = above_and_below(labels, tag_nodes(vocabulary, ontology or audioset_ontology()).ancestors)
-    return above if settings.missing_from == "parents" else below
-
-
-def _missing(
-    labels: Labels, can_miss: BoolArray, order: FloatArray, vocabulary: Vocabulary, settings: CorruptSettings
-) -> BoolArray:
-    by_tag = {_index(vocabulary, tag, "missing_by_tag"): rate for tag, rate in settings.missing_by_tag.items()}
-    if settings.missing_rate or any(by_tag.values()):
-        _refuse_no_labels(f"missing_rate with missing_from={settings.missing_from}", can_miss)
-    return draw_missing(labels, can_miss, order, settings.missing_rate, by_tag)
-
-
-def _mistakes(
-    true: TrueLabels,
-    labels: Labels,
-    can_be_wrong: BoolArray,
-    order: FloatArray,
-    draws: Draws,
-    settings: CorruptSettings,
-) -> Mistakes:
-    if not settings.wrong_rate:
-        return Mistakes(np.zeros(len(labels), np.bool_), np.full(len(labels), -1))
-    choice = draws.of_labels("mistaken for", labels.clip_index, labels.tag_index)
-    found = mistakes(labels, can_be_wrong, order, choice, _confusable(true, settings))
-    _refuse_no_labels("wrong_rate", found.can)
-    return found
-
-
-def _confusable(true: TrueLabels, settings: CorruptSettings) -> BoolArray:
-    """`[i, j]`: tag i may be mistaken for tag j, (tag, tag)."""
-    vocabulary = true.vocabulary
-    if not settings.wrong_pairs:
-        # What nobody was asked about is given to no clip.
-        return np.broadcast_to(true.annotated, (len(vocabulary), len(vocabulary)))
-    confusable = np.zeros((len(vocabulary), len(vocabulary)), np.bool_)
-    for tag, others in settings.wrong_pairs.items():
-        columns = [_index(vocabulary, other, "wrong_pairs") for other in others]
-        confusable[_index(vocabulary, tag, "wrong_pairs"), columns] = True
-    return confusable
-
-
-def _index(vocabulary: Vocabulary, tag: str, setting: str) -> int:
-    try:
-        return vocabulary.index(tag)
-    except InputError as error:
-        raise InputError(f"{setting}: {error}") from error
-
-
-def _refuse_no_labels(setting: str, can: BoolArray) -> None:
-    if not can.any():
-        raise InputError(
-            f"{setting} must find labels that can get the fault, found none of {len(can)}; clips that are verified, "
-            "not labelled, or kept by fold or split get none"
-        )
+    return pa.table(columns, schema=LABEL_SCHEMA)

@@ -11,13 +11,13 @@ import soundfile
 
 from earmark.config import values_of
 from earmark.data.dataset import Dataset, write_dataset
+from earmark.data.layers import GIVEN
 from earmark.data.packs import open_pack
-from earmark.data.synthesis.mix_settings import MixSettings
-from earmark.data.synthesis.mix_summary import MixSummary, summarise
-from earmark.data.synthesis.mix_tables import clip_table, label_table, source_table
-from earmark.data.synthesis.new_folder import new_folder
-from earmark.data.synthesis.soundscape import Sounds, Soundscape, make_soundscape
+from earmark.data.splits import TRAIN
+from earmark.data.synthesis.mix_record import MixSummary, clip_table, label_table, source_table, summarise
+from earmark.data.synthesis.soundscape import MixSettings, Sounds, Soundscape, make_soundscape
 from earmark.data.synthesis.sources import (
+    ELSEWHERE,
     Sources,
     find_backgrounds,
     find_sounds,
@@ -27,10 +27,9 @@ from earmark.data.synthesis.sources import (
 from earmark.data.table_files import write_table
 from earmark.data.tables import SPLITS
 from earmark.errors import InputError
+from earmark.files import new_folder
 from earmark.progress import progress_bar
 from earmark.timing import samples_from_seconds
-
-__all__ = ["MixSettings", "MixSummary", "mix"]
 
 
 def mix(
@@ -39,6 +38,7 @@ def mix(
     settings: MixSettings,
     *,
     seed: int = 0,
+    layer: str = GIVEN,
     backgrounds: Dataset | None = None,
     test_fold: int | None = None,
     validation_fold: int | None = None,
@@ -46,34 +46,40 @@ def mix(
 ) -> MixSummary:
     """Makes a data set of soundscapes with exact strong labels, whole or not at all, and says what came of it.
 
-    Sounds are clips labelled weak with a single tag. What is placed of one reaches from its first to its last active
-    part (see `active_parts`); each active part is an event. Recordings never cross splits. A soundscape is a pure
-    function of seed, split and number: more soundscapes leave the first ones as they are, and workers change nothing.
+    Sounds are clips labelled weak with a single tag, or with a tag and ancestors of it in AudioSet's ontology. What is
+    placed of one reaches from its first to its last active part (see `active_parts`); each active part is an event, of
+    every tag of the clip. A stretch that fits nowhere under `max_overlap` is cut to the largest gap; only where all
+    gaps are under .25 s it is left out, and counted. Recordings never cross splits. A soundscape is a pure function of
+    seed, split and number: more soundscapes leave the first ones as they are, and workers change nothing.
 
     `sources.csv` has a row for every term of a soundscape's sum. To rebuild it: fade an event's stretch in and out over
-    `fade_s` (see `fade_ramp`; a background is not faded), multiply it by its gain, add it at its onset; round to 16
-    bits.
+    `fade_s` (linearly, see `fade_ramp`; a background is not faded), multiply it by its gain, add it at its onset; round
+    to 16 bits. Pink noise is `pink_noise` of the soundscape's length by `numpy.random.default_rng([seed, split, number,
+    1])`, where split is 0 for train, 1 for validation, 2 for test, and number is that in the clip's name.
 
     Args:
         out: a new folder: `audio/` with FLAC of 16 bits, mono, and the tables of a data set.
+        layer: the labels of the sounds. A truth layer too: soundscapes of recordings whose labels are right are right.
         backgrounds: a data set whose clips, at least as long as a soundscape, take the place of the noise.
         test_fold, validation_fold: folds of `dataset` that are heard in that split only; splits that the data set
-            gives are kept; without either, groups are drawn by `test_share` and `validation_share`.
+            gives are kept. A split that neither names is drawn by whole groups, by `test_share` or `validation_share`.
         workers: threads; one a core by default.
 
     Raises:
-        InputError: `out` is taken, a fold is not there, or a split has nothing to be made from.
+        InputError: `out` is taken, a fold or layer is not there, or a split has nothing to be made from.
     """
-    out, workers = Path(out), workers or os.cpu_count() or 1
-    _check_asked(settings, seed, backgrounds)
+    out = Path(out)
+    _check_asked(settings, seed, backgrounds, workers)
+    workers = workers or os.cpu_count() or 1
     with new_folder(out) as aside:
         numbers = soundscapes_by_split(settings)
-        sounds, sources, behind = _find_all(dataset, backgrounds, settings, seed, (test_fold, validation_fold), workers)
+        folds = (test_fold, validation_fold)
+        sounds, sources, behind = _find_all(dataset, layer, backgrounds, settings, seed, folds, workers)
         _check_splits(numbers, sources, behind, dataset, backgrounds)
         (aside / "audio").mkdir()
         soundscapes = list(_written(aside / "audio", sounds, numbers, settings, seed, workers))
         write_table(source_table(soundscapes, dataset, backgrounds, settings.rate_hz), aside / "sources.csv")
-        summary = summarise(str(out), soundscapes, dataset, sources, behind, settings)
+        summary = summarise(str(out), soundscapes, dataset, layer, sources, behind, settings)
         asked = {"seed": seed, "test_fold": test_fold, "validation_fold": validation_fold}
         write_dataset(
             aside,
@@ -96,10 +102,12 @@ def soundscapes_by_split(settings: MixSettings) -> tuple[int, int, int]:
     return settings.num_clips - validation - test, validation, test
 
 
-def _check_asked(settings: MixSettings, seed: int, backgrounds: Dataset | None) -> None:
+def _check_asked(settings: MixSettings, seed: int, backgrounds: Dataset | None, workers: int | None) -> None:
     """Refuses what contradicts itself."""
     if seed < 0:
         raise InputError(f"the seed must be 0 or more, got {seed}")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be 1 or more, got {workers}")
     if backgrounds is not None and settings.background == "none":
         raise InputError(
             'background must not be "none" where a data set of backgrounds is given; leave one of them out'
@@ -108,6 +116,7 @@ def _check_asked(settings: MixSettings, seed: int, backgrounds: Dataset | None) 
 
 def _find_all(
     dataset: Dataset,
+    layer: str,
     backgrounds: Dataset | None,
     settings: MixSettings,
     seed: int,
@@ -116,20 +125,28 @@ def _find_all(
 ) -> tuple[list[Sounds], Sources, Sources | None]:
     """What each split's soundscapes are made from, the clips that are used, and those used as backgrounds."""
     shares = (settings.validation_share, settings.test_share)
+    # A layer that is not there is refused before anything is decoded.
+    dataset.labels(layer)
     pack = open_pack(dataset, settings.rate_hz, workers)
-    usable = find_sounds(dataset, pack, settings.min_event_s, workers)
+    usable = find_sounds(dataset, pack, settings.min_active_s, workers, layer)
     sources = split_sources(dataset, usable, seed, *shares, *folds)
-    by_tag = [sources.by_tag(which) for which in range(len(SPLITS))]
-    if backgrounds is None:
-        nothing = np.empty(0, np.int64)
-        return [Sounds(pack, tags, sources.parts, None, nothing) for tags in by_tag], sources, None
-    background_pack = open_pack(backgrounds, settings.rate_hz, workers)
-    num_samples = samples_from_seconds(settings.clip_s, settings.rate_hz)
-    usable = find_backgrounds(backgrounds, background_pack, num_samples, dataset.vocabulary)
-    behind = split_sources(backgrounds, usable, seed, *shares)
-    behind = without_sounds_elsewhere(backgrounds, behind, dataset, sources)
+    background_pack, behind = None, None
+    if backgrounds is not None:
+        background_pack = open_pack(backgrounds, settings.rate_hz, workers)
+        num_samples = samples_from_seconds(settings.clip_s, settings.rate_hz)
+        found = find_backgrounds(backgrounds, background_pack, num_samples, dataset.vocabulary)
+        behind = split_sources(backgrounds, found, seed, *shares)
+        behind = without_sounds_elsewhere(backgrounds, behind, dataset, sources)
     sounds = [
-        Sounds(pack, tags, sources.parts, background_pack, behind.rows(which)) for which, tags in enumerate(by_tag)
+        Sounds(
+            pack=pack,
+            by_tag=sources.by_tag(split),
+            parts=usable.parts,
+            tags_above=usable.tags_above,
+            background_pack=background_pack,
+            backgrounds=np.empty(0, np.int64) if behind is None else behind.rows(split),
+        )
+        for split in range(len(SPLITS))
     ]
     return sounds, sources, behind
 
@@ -149,12 +166,16 @@ def _check_splits(
         for split, number in enumerate(numbers):
             if number and not len(found.rows(split)):
                 reasons = ", ".join(f"{count} {reason}" for reason, count in found.passed_over.items())
-                name = SPLITS[split]
-                way_out = "give more clips" if name == "train" else f"set {name}_share=0 or name a {name} fold"
                 raise InputError(
-                    f"{of.folder}: must have {what} for {number} {name} soundscapes, found none among {of.num_clips} "
-                    f"clips{reasons and f' (passed over: {reasons})'}; {way_out}"
+                    f"{of.folder}: must have {what} for {number} {SPLITS[split]} soundscapes, found none among "
+                    f"{of.num_clips} clips{reasons and f' (passed over: {reasons})'}; {_way_out(split, found)}"
                 )
+
+
+def _way_out(split: int, found: Sources) -> str:
+    if split != TRAIN:
+        return f"set {SPLITS[split]}_share=0 or name a {SPLITS[split]} fold"
+    return "give clips of other recordings" if ELSEWHERE in found.passed_over else "give more clips"
 
 
 def _written(

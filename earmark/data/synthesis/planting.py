@@ -1,51 +1,213 @@
-"""Faults in labels: which labels get one, what is given instead, and the layer that says what is right.
+"""Which labels get which fault: settings and draws made into faults."""
 
-The unit is a label: a clip and a tag that it has, with all statements about the two. Missing and wrong labels are taken
-from the two ends of one random order, so neither rate changes which labels the other one takes, as long as they leave
-room for each other.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
 
-from earmark.data.statements import WEAK, BoolArray, IntArray, Statements, in_force, joined, pairs, sorted_order
-from earmark.data.synthesis.draws import FloatArray, rank_within, share_of
-from earmark.data.tables import LABEL_SCHEMA
+from earmark.config import Settings, refuse_unread
+from earmark.data.ontology import Ontology, audioset_ontology, tag_nodes
+from earmark.data.statements import WEAK, BoolArray
+from earmark.data.synthesis.draws import (
+    Draws,
+    FloatArray,
+    Mistakes,
+    draw_missing,
+    draw_wrong,
+    mistakes,
+    rank_within,
+    share_of,
+)
+from earmark.data.synthesis.faults import Faults, Labels
+from earmark.data.synthesis.true_labels import TrueLabels
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
 
-CLIPS_A_BLOCK = 1024
-KINDS = ("planted weak", "planted missing", "planted wrong")
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class CorruptSettings(Settings):
+    """What faults are planted, where, and how many. A label here is a clip with one of its tags."""
+
+    missing_rate: Rate = Field(0.0, description="share of the labels that are taken away")
+    missing_by_tag: dict[str, Rate] = Field({}, description="{tag: rate} in place of missing_rate")
+    missing_from: Literal["all", "parents", "children"] = Field(
+        "all", description="which labels can miss; parents, children: above, below another tag of their clip"
+    )
+    wrong_rate: Rate = Field(0.0, description="share of the labels whose tag becomes another one")
+    wrong_pairs: dict[str, list[str]] = Field(
+        {}, description="{tag: [tags it is mistaken for]}, no other tag is; {}: every tag for any that the clip lacks"
+    )
+    imbalance: float = Field(
+        1.0, ge=1, le=1e6, description="clips of the most frequent tag over the rarest, by dropping clips; 1: as is"
+    )
+    verified_share: Rate | None = Field(
+        None, description="share of the clips that become verified and stay right; null: as the data set says"
+    )
+    weak: bool = Field(False, description="events lose their times")
+    add_ancestors: bool = Field(False, description="first, clips get the ancestors of their tags")
+    keep_folds: list[int] = Field([], description="folds that stay right, but for weak and add_ancestors")
+    keep_splits: list[Literal["train", "validation", "test"]] = Field(
+        [], description="splits that stay right, but for weak and add_ancestors"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        can_miss = self.missing_rate > 0 or any(rate > 0 for rate in self.missing_by_tag.values())
+        refuse_unread(self, can_miss, "missing_rate or missing_by_tag", "missing_from")
+        refuse_unread(self, self.wrong_rate > 0, "wrong_rate", "wrong_pairs")
+        for tag, others in self.wrong_pairs.items():
+            if not others or tag in others or len(set(others)) < len(others):
+                raise ValueError(f'wrong_pairs must give "{tag}" other tags, each once, got {others}')
+        return self
+
+    @property
+    def plants_nothing(self) -> bool:
+        """Whether labels and clips stay as they are, but for what is called verified."""
+        can_miss = self.missing_rate > 0 or any(rate > 0 for rate in self.missing_by_tag.values())
+        return not (can_miss or self.wrong_rate or self.imbalance > 1 or self.weak or self.add_ancestors)
+
+    @property
+    def reads_ontology(self) -> bool:
+        """Whether anything depends on which tags are kinds of which."""
+        return self.add_ancestors or self.missing_from != "all"
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
-    """The labels that statements in force make, by clip and tag.
+class Planted:
+    """True labels, and what is planted in them.
 
     Attributes:
-        clip_index, tag_index: (label,).
-        of_row: the label of every statement, ascending, (statement,).
-        num_tags: tags of the vocabulary.
+        clips: the clip table that goes with the faults; another `labelled` and `verified` than the true one's.
+        labels: the labels of `true.statements`.
+        can_miss, can_be_wrong: the labels that rates above 0 are shares of, (label,).
     """
 
-    clip_index: IntArray
-    tag_index: IntArray
-    of_row: IntArray
-    num_tags: int
+    true: TrueLabels
+    clips: pa.Table
+    labels: Labels
+    faults: Faults
+    can_miss: BoolArray
+    can_be_wrong: BoolArray
 
-    def __len__(self) -> int:
-        return len(self.clip_index)
+
+def plant(true: TrueLabels, settings: CorruptSettings, draws: Draws, ontology: Ontology | None = None) -> Planted:
+    """The faults of the settings.
+
+    Raises:
+        InputError: a tag is not in the vocabulary, or a setting finds too few labels or clips.
+    """
+    labels = true.labels
+    strong = np.asarray(pc.equal(true.clips["labelled"], "strong"), dtype=np.bool_)
+    if settings.weak and not strong.any():
+        raise InputError(f"weak must find clips labelled strong, found none of {len(strong)}; leave it out")
+    weakened = strong & settings.weak
+    timed = np.zeros(len(labels), np.bool_)
+    timed[labels.of_row[true.statements.onset != WEAK]] = True
+    verified = _verified(true, settings, draws)
+    open_to_faults = (true.touchable & (verified != 1))[labels.clip_index]
+    order = draws.of_labels("fault", labels.clip_index, labels.tag_index)
+    lies_where = _lies_where(labels, true.vocabulary, settings, ontology)
+    can_miss, missing = _missing(labels, open_to_faults & lies_where, order, true.vocabulary, settings)
+    mistaken = _mistakes(true, labels, open_to_faults, order, draws, settings)
+    wrong = draw_wrong(mistaken, missing, order, settings.wrong_rate)
+    faults = Faults(timed & weakened[labels.clip_index], missing, np.where(wrong, mistaken.target, -1))
+    columns = {
+        "labelled": pc.if_else(pa.array(weakened), "weak", true.clips["labelled"]),
+        "verified": pa.array(verified == 1, mask=verified < 0),
+    }
+    clips = true.clips
+    for name, column in columns.items():
+        clips = clips.set_column(clips.column_names.index(name), name, column)
+    return Planted(true, clips, labels, faults, can_miss, mistaken.can)
 
 
-def labels_of(statements: Statements, num_tags: int) -> Labels:
-    """The labels of statements in the order of `in_force`."""
-    unique, of_row = np.unique(pairs(statements, num_tags), return_inverse=True)
-    return Labels(unique // num_tags, unique % num_tags, of_row.astype(np.int64), num_tags)
+def _verified(true: TrueLabels, settings: CorruptSettings, draws: Draws) -> npt.NDArray[np.int8]:
+    """1 for verified clips, 0 for others, -1 where nobody says, (clip,)."""
+    verified = np.asarray(pc.fill_null(true.clips["verified"].cast(pa.int8()), -1), dtype=np.int8).copy()
+    if settings.verified_share is not None:
+        rows = np.flatnonzero(true.touchable)
+        if not len(rows):
+            raise InputError(
+                f"verified_share must find clips that can be verified, found none of {len(verified)}; clips that are "
+                "not labelled, or kept by fold or split, cannot"
+            )
+        rank = rank_within(np.zeros(len(rows), np.int64), draws.of_clips("verified")[rows])
+        verified[rows] = rank < share_of(len(rows), settings.verified_share)
+    return verified
+
+
+def _lies_where(
+    labels: Labels, vocabulary: Vocabulary, settings: CorruptSettings, ontology: Ontology | None
+) -> BoolArray:
+    """The labels that lie where `missing_from` says, (label,)."""
+    if settings.missing_from == "all":
+        return np.ones(len(labels), np.bool_)
+    above, below = above_and_below(
+        labels, tag_nodes(vocabulary, audioset_ontology() if ontology is None else ontology).ancestors
+    )
+    return above if settings.missing_from == "parents" else below
+
+
+def _missing(
+    labels: Labels, can_miss: BoolArray, order: FloatArray, vocabulary: Vocabulary, settings: CorruptSettings
+) -> tuple[BoolArray, BoolArray]:
+    """The labels that rates above 0 are shares of, and those that are missing, (label,) each."""
+    by_tag = {_index(vocabulary, tag, "missing_by_tag"): rate for tag, rate in settings.missing_by_tag.items()}
+    rate_of_tag = np.full(len(vocabulary), settings.missing_rate)
+    rate_of_tag[list(by_tag)] = list(by_tag.values())
+    can_miss = can_miss & (rate_of_tag > 0)[labels.tag_index]
+    if rate_of_tag.any():
+        _refuse_no_labels(f"missing_rate with missing_from={settings.missing_from}", can_miss)
+    return can_miss, draw_missing(labels, can_miss, order, settings.missing_rate, by_tag)
+
+
+def _mistakes(
+    true: TrueLabels,
+    labels: Labels,
+    can_be_wrong: BoolArray,
+    order: FloatArray,
+    draws: Draws,
+    settings: CorruptSettings,
+) -> Mistakes:
+    if not settings.wrong_rate:
+        return Mistakes(np.zeros(len(labels), np.bool_), np.full(len(labels), -1))
+    choice = draws.of_labels("mistaken for", labels.clip_index, labels.tag_index)
+    found = mistakes(labels, can_be_wrong, order, choice, _confusable(true, settings))
+    _refuse_no_labels("wrong_rate", found.can)
+    return found
+
+
+def _confusable(true: TrueLabels, settings: CorruptSettings) -> BoolArray:
+    """`[i, j]`: tag i may be mistaken for tag j, (tag, tag)."""
+    vocabulary = true.vocabulary
+    if not settings.wrong_pairs:
+        # What nobody was asked about is given to no clip.
+        return np.broadcast_to(true.annotated, (len(vocabulary), len(vocabulary)))
+    confusable = np.zeros((len(vocabulary), len(vocabulary)), np.bool_)
+    for tag, others in settings.wrong_pairs.items():
+        columns = [_index(vocabulary, other, "wrong_pairs") for other in others]
+        confusable[_index(vocabulary, tag, "wrong_pairs"), columns] = True
+    return confusable
+
+
+def _index(vocabulary: Vocabulary, tag: str, setting: str) -> int:
+    try:
+        return vocabulary.index(tag)
+    except InputError as error:
+        raise InputError(f"{setting}: {error}") from error
+
+
+def _refuse_no_labels(setting: str, can: BoolArray) -> None:
+    if not can.any():
+        raise InputError(
+            f"{setting} must find labels that can get the fault, found none of {len(can)}; clips that are verified, "
+            "not labelled, or kept by fold or split get none"
+        )
 
 
 def above_and_below(labels: Labels, ancestors: BoolArray) -> tuple[BoolArray, BoolArray]:
@@ -63,189 +225,3 @@ def above_and_below(labels: Labels, ancestors: BoolArray) -> tuple[BoolArray, Bo
     above, below = np.zeros(len(labels), np.bool_), np.zeros(len(labels), np.bool_)
     above[upper[related]] = below[lower[related]] = True
     return above, below
-
-
-def draw_missing(
-    labels: Labels, can_miss: BoolArray, order: FloatArray, rate: float, by_tag: Mapping[int, float]
-) -> BoolArray:
-    """Which labels are taken away: of each tag with a rate of its own, and of all others together, the first, (label,).
-
-    Args:
-        can_miss: the labels that the rates are shares of, (label,).
-        order: a number for every label, (label,).
-        by_tag: the rate by place in the vocabulary.
-    """
-    # The tags without a rate of their own are one group, numbered past all tags.
-    group_of_tag = np.full(labels.num_tags, labels.num_tags)
-    group_of_tag[list(by_tag)] = list(by_tag)
-    rows = np.flatnonzero(can_miss)
-    group = group_of_tag[labels.tag_index[rows]]
-    sizes = np.bincount(group, minlength=labels.num_tags + 1)
-    wanted = np.zeros(len(sizes), np.int64)
-    for number, of_group in {**by_tag, labels.num_tags: rate}.items():
-        wanted[number] = share_of(int(sizes[number]), of_group)
-    missing = np.zeros(len(labels), np.bool_)
-    missing[rows[rank_within(group, order[rows]) < wanted[group]]] = True
-    return missing
-
-
-@dataclass(frozen=True, eq=False)
-class Mistakes:
-    """What labels can be mistaken for, (label,) each.
-
-    Attributes:
-        can: there is a tag that the label can be mistaken for and that its clip lacks.
-        target: the tag that it is given if it is wrong; -1 where it cannot be, or where labels of the clip that are
-            wrong before it have taken all such tags.
-    """
-
-    can: BoolArray
-    target: IntArray
-
-
-def mistakes(
-    labels: Labels, can_be_wrong: BoolArray, order: FloatArray, choice: FloatArray, allowed: BoolArray
-) -> Mistakes:
-    """What each label would be mistaken for: never a tag that its clip has, nor the same as another of the clip.
-
-    The labels of a clip choose one after another, those that come last in the order first, because they are the first
-    to be wrong. So a choice is the same whichever labels of the clip are wrong in the end.
-
-    Args:
-        order, choice: a number in [0, 1) for every label, (label,).
-        allowed: `allowed[i, j]`: tag i may be mistaken for tag j, (tag, tag).
-    """
-    can = np.zeros(len(labels), np.bool_)
-    target, turn = np.full(len(labels), -1), np.full(len(labels), -1)
-    rows = np.flatnonzero(can_be_wrong)
-    turn[rows] = rank_within(labels.clip_index[rows], -order[rows])
-    clips, place = np.unique(labels.clip_index, return_inverse=True)
-    edges = np.searchsorted(place, np.arange(0, len(clips) + CLIPS_A_BLOCK, CLIPS_A_BLOCK))
-    place %= CLIPS_A_BLOCK
-    for begin, end in pairwise(edges):
-        block = np.arange(begin, end)
-        taken = np.zeros((CLIPS_A_BLOCK, labels.num_tags), np.bool_)
-        taken[place[block], labels.tag_index[block]] = True
-        free = allowed[labels.tag_index[block]] & ~taken[place[block]]
-        can[block] = can_be_wrong[block] & free.any(axis=1)
-        for now in range(int(turn[block].max(initial=-1)) + 1):
-            choosing = block[(turn[block] == now) & can[block]]
-            free = allowed[labels.tag_index[choosing]] & ~taken[place[choosing]]
-            target[choosing] = chosen = _nth_free(free, choice[choosing])
-            found = chosen >= 0
-            taken[place[choosing[found]], chosen[found]] = True
-    return Mistakes(can, target)
-
-
-def _nth_free(free: BoolArray, choice: FloatArray) -> IntArray:
-    """One of the free tags of every row, each as likely, -1 where there is none, (row,)."""
-    count = np.cumsum(free, axis=1)
-    total = count[:, -1]
-    nth = np.floor(choice * total).astype(np.int64)
-    return np.where(total > 0, np.argmax(count > nth[:, None], axis=1), -1)
-
-
-def draw_wrong(mistaken: Mistakes, missing: BoolArray, order: FloatArray, rate: float) -> BoolArray:
-    """Which labels are wrong: a share of those that can be, the last in the order that are not missing, (label,).
-
-    Raises:
-        InputError: too many of them are missing, or have no tag left to be mistaken for.
-    """
-    wanted = share_of(int(mistaken.can.sum()), rate)
-    left = np.flatnonzero((mistaken.target >= 0) & ~missing)
-    if len(left) < wanted:
-        raise InputError(
-            f"wrong_rate={rate:g} must find {wanted} labels that are not missing and can be mistaken for another tag, "
-            f"found {len(left)}; lower it or the missing rates"
-        )
-    wrong = np.zeros(len(missing), np.bool_)
-    wrong[left[np.lexsort((left, -order[left]))[:wanted]]] = True
-    return wrong
-
-
-@dataclass(frozen=True, eq=False)
-class Faults:
-    """What is planted in every label, (label,) each.
-
-    Attributes:
-        weak: the times are withheld.
-        missing: the label is taken away.
-        mistaken_for: the tag that is given in its place, -1 where none is.
-    """
-
-    weak: BoolArray
-    missing: BoolArray
-    mistaken_for: IntArray
-
-    @property
-    def wrong(self) -> BoolArray:
-        """Which labels have another tag."""
-        return self.mistaken_for >= 0
-
-    @property
-    def kind(self) -> npt.NDArray[np.int8]:
-        """The place in `KINDS` of the gravest fault of every label, -1 where there is none."""
-        kind = np.where(self.weak, 0, -1)
-        kind[self.missing] = 1
-        kind[self.wrong] = 2
-        return kind.astype(np.int8)
-
-
-def given_statements(true: Statements, labels: Labels, faults: Faults) -> Statements:
-    """What is said once the faults are planted, by clip, tag and times.
-
-    A label without its times keeps the greatest value of its statements.
-    """
-    tag = np.where(faults.wrong, faults.mistaken_for, labels.tag_index).astype(np.int32)
-    rows = np.flatnonzero(~(faults.missing | faults.weak)[labels.of_row])
-    said = true.at(rows)
-    timed = Statements(said.clip_index, tag[labels.of_row[rows]], said.onset, said.offset, said.value)
-    rows = np.flatnonzero(faults.weak & ~faults.missing)
-    value = np.zeros(len(labels), np.float32)
-    np.maximum.at(value, labels.of_row, true.value)
-    return in_force([joined([timed, _weak(labels.clip_index[rows], tag[rows], value[rows])])], labels.num_tags)
-
-
-def truth_statements(true: Statements, labels: Labels, faults: Faults) -> tuple[Statements, npt.NDArray[np.int8]]:
-    """The layer that makes given labels true again, and the kind of fault (see `KINDS`) that each statement mends.
-
-    A label with a fault is said anew, with all its statements. What was given in its place is retracted by a weak 0.
-    """
-    rows = np.flatnonzero((faults.kind >= 0)[labels.of_row])
-    # A true weak statement takes the place of a given one; a second about the same clip and tag must not retract it.
-    has_weak = np.zeros(len(labels), np.bool_)
-    has_weak[labels.of_row[true.onset == WEAK]] = True
-    wrong = np.flatnonzero(faults.wrong)
-    weak = np.flatnonzero((faults.kind == 0) & ~has_weak)
-    retracted = np.concatenate([wrong, weak])
-    tag = np.concatenate([faults.mistaken_for[wrong], labels.tag_index[weak]]).astype(np.int32)
-    zeros = _weak(labels.clip_index[retracted], tag, np.zeros(len(retracted), np.float32))
-    kind = faults.kind[np.concatenate([labels.of_row[rows], retracted])]
-    both = joined([true.at(rows), zeros])
-    order = sorted_order(both, pairs(both, labels.num_tags))
-    return both.at(order), kind[order]
-
-
-def _weak(clip_index: IntArray, tag_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]) -> Statements:
-    times = np.full(len(clip_index), WEAK)
-    return Statements(clip_index, tag_index, times, times, value)
-
-
-def label_table(
-    statements: Statements, clips: pa.Table, vocabulary: Vocabulary, source: pa.Array | pa.ChunkedArray
-) -> pa.Table:
-    """Statements as a label table.
-
-    Args:
-        source: who said each, (statement,).
-    """
-    is_weak = statements.onset == WEAK
-    columns = {
-        "clip": clips["clip"].take(pa.array(statements.clip_index)),
-        "tag": vocabulary.array().take(pa.array(statements.tag_index)),
-        "onset": pa.array(statements.onset, mask=is_weak),
-        "offset": pa.array(statements.offset, mask=is_weak),
-        "value": pa.array(statements.value),
-        "source": source,
-    }
-    return pa.table(columns, schema=LABEL_SCHEMA)

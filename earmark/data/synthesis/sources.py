@@ -1,19 +1,22 @@
 """Which clips soundscapes are made from, and in which split: a recording is heard in one split only."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.dataset import Dataset
+from earmark.data.dataset import ClipLabels, Dataset
+from earmark.data.layers import GIVEN
+from earmark.data.ontology import audioset_ontology, tag_nodes
 from earmark.data.packs import Pack
-from earmark.data.splits import TEST, TRAIN, VALIDATION, resolve_splits
-from earmark.data.synthesis.activity import active_parts
+from earmark.data.sampling import keys_of_names
+from earmark.data.splits import TEST, TRAIN, VALIDATION, named_splits
+from earmark.data.synthesis.stretches import SILENCE_DB, active_parts
+from earmark.data.tables import SPLITS
 from earmark.data.vocabulary import Vocabulary
 from earmark.progress import progress_bar
 from earmark.timing import seconds_from_samples
@@ -24,6 +27,7 @@ SplitArray = npt.NDArray[np.int8]
 
 NO_SPLIT = -1
 CERTAIN = 0.5
+ELSEWHERE = "of a recording that another split has"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +39,14 @@ class Usable:
         passed_over: clips that may not, by the first reason that holds.
         tag_index: the tag that a clip is used for, (clip,); any number where it is not used for a tag.
         parts: active parts of every clip that is used for a tag, by row.
+        tags_above: the other tags of every clip that has several, ancestors of the one it is used for, by row.
     """
 
     is_usable: BoolArray
     passed_over: Mapping[str, int]
     tag_index: IntArray
-    parts: Mapping[int, IntArray]
+    parts: Mapping[int, IntArray] = field(default_factory=dict)
+    tags_above: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +54,16 @@ class Sources:
     """The usable clips by split.
 
     Attributes:
+        usable: the clips that may be used.
         split: of every clip, int8 (clip,), the place in train, validation, test; -1 where it is passed over.
-        tag_index, parts, passed_over: as in `Usable`.
+        passed_over: clips that are not used, by reason.
+        notes: where the splits are from.
     """
 
+    usable: Usable
     split: SplitArray
     passed_over: Mapping[str, int]
-    tag_index: IntArray
-    parts: Mapping[int, IntArray]
+    notes: Sequence[str]
 
     def rows(self, split: int) -> IntArray:
         """The rows of a split, ascending."""
@@ -64,25 +72,34 @@ class Sources:
     def by_tag(self, split: int) -> list[tuple[int, IntArray]]:
         """For every tag that the split has clips of, its place in the vocabulary and their rows."""
         rows = self.rows(split)
-        tags = self.tag_index[rows]
+        tags = self.usable.tag_index[rows]
         return [(int(tag), rows[tags == tag]) for tag in np.unique(tags)]
 
+    def tags(self, split: int) -> set[int]:
+        """The tags that the split has clips with, as their only tag or above it."""
+        rows = self.rows(split)
+        above = {tag for row in rows.tolist() for tag in self.usable.tags_above.get(row, ())}
+        return above | set(self.usable.tag_index[rows].tolist())
 
-def find_sounds(dataset: Dataset, pack: Pack, min_event_s: float, workers: int) -> Usable:
-    """The clips labelled weak with one tag only, of value .5 or more, that are active for `min_event_s` or more.
+
+def find_sounds(dataset: Dataset, pack: Pack, min_active_s: float, workers: int, layer: str = GIVEN) -> Usable:
+    """The clips labelled weak with one tag only, of value .5 or more, that are active for `min_active_s` or more.
+
+    A clip that also has ancestors of its tag, and no other tags, is of one sound too.
 
     Args:
         workers: threads that look at the waveforms.
+        layer: the labels.
     """
-    labels = dataset.labels()
+    labels = dataset.labels(layer)
     num_tags = np.diff(labels.indptr)
-    first = labels.indptr[:-1][num_tags > 0]
+    place = _places_of_sounds(labels, dataset.vocabulary)
     tag_index, value = np.full(dataset.num_clips, -1), np.zeros(dataset.num_clips)
-    tag_index[num_tags > 0], value[num_tags > 0] = labels.tag_index[first], labels.value[first]
+    tag_index[place >= 0], value[place >= 0] = labels.tag_index[place[place >= 0]], labels.value[place[place >= 0]]
     reasons = {
         "not labelled weak": dataset.column("labelled") != "weak",
         "without a tag": num_tags == 0,
-        "with several tags": num_tags > 1,
+        "with several tags": place < 0,
         f"whose tag has a value under {CERTAIN:g}": value < CERTAIN,
         "left out of the pack": pack.num_samples == 0,
     }
@@ -90,8 +107,32 @@ def find_sounds(dataset: Dataset, pack: Pack, min_event_s: float, workers: int) 
     parts = dict(zip(rows.tolist(), _parts_of(pack, rows, workers), strict=True))
     active_s = np.full(dataset.num_clips, np.inf)
     active_s[rows] = [seconds_from_samples(int(np.diff(parts[row]).sum()), pack.rate_hz) for row in rows.tolist()]
-    reasons |= {"silent": active_s == 0, f"active for less than {min_event_s:g} s": active_s < min_event_s}
-    return _usable(reasons, tag_index, parts)
+    reasons |= {
+        f"silent (under {SILENCE_DB:g} dB of full scale)": active_s == 0,
+        f"active for less than {min_active_s:g} s": active_s < min_active_s,
+    }
+    tags_of = {row: labels.tag_index[labels.indptr[row] : labels.indptr[row + 1]] for row in rows[num_tags[rows] > 1]}
+    above = {int(row): tags[tags != tag_index[row]].tolist() for row, tags in tags_of.items()}
+    return Usable(*_without_reasons(reasons), tag_index, parts, above)
+
+
+def _places_of_sounds(labels: ClipLabels, vocabulary: Vocabulary) -> IntArray:
+    """The label that says what sounds in a clip: the only one, or the one below all others; -1 for several, (clip,)."""
+    count = np.diff(labels.indptr)
+    clip = np.repeat(np.arange(len(count)), count)
+    num_above = np.zeros(len(clip), np.int64)
+    if count.max(initial=0) > 1:
+        ancestors = tag_nodes(vocabulary, audioset_ontology()).ancestors
+    for distance in range(1, int(count.max(initial=0))):
+        # The labels of a clip stand together: each beside the one so far behind it.
+        first = np.flatnonzero(clip[:-distance] == clip[distance:])
+        one, other = labels.tag_index[first], labels.tag_index[first + distance]
+        num_above[first] += ancestors[one, other]
+        num_above[first + distance] += ancestors[other, one]
+    lowest = np.flatnonzero(num_above == count[clip] - 1)
+    place = np.full(len(count), -1)
+    place[clip[lowest]] = lowest
+    return place
 
 
 def find_backgrounds(backgrounds: Dataset, pack: Pack, num_samples: int, sounds: Vocabulary) -> Usable:
@@ -105,7 +146,7 @@ def find_backgrounds(backgrounds: Dataset, pack: Pack, num_samples: int, sounds:
             np.arange(backgrounds.num_clips), clip_of_label[is_sound[labels.tag_index]]
         ),
     }
-    return _usable(reasons, np.zeros(backgrounds.num_clips, np.int64), {})
+    return Usable(*_without_reasons(reasons), np.zeros(backgrounds.num_clips, np.int64))
 
 
 def split_sources(
@@ -120,28 +161,30 @@ def split_sources(
     """The usable clips in splits that no group crosses.
 
     Folds that are named and splits that the data set gives are kept. Where they divide a group, its clips in the
-    earlier split are passed over: test keeps what it has, then validation. Without either, groups are drawn by a hash
-    of seed and name, tag by tag, so that every split has each tag of three usable groups or more.
+    earlier split are passed over: test keeps what it has, then validation. A split that neither names is drawn from
+    the groups left to train, by a hash of seed and name, tag by tag, so that every split has each tag of three such
+    groups or more; with a share of 0 nothing is drawn.
 
     Raises:
-        InputError: a fold that is not there, see `resolve_splits`.
+        InputError: a fold that is not there, the same fold for both, or a fold for a split that the data set has.
     """
+    split, notes = named_splits(dataset, test_fold, validation_fold)
     groups = dataset.groups()
-    has_splits = dataset.clips["split"].null_count < dataset.num_clips
-    if has_splits or test_fold is not None or validation_fold is not None:
-        given = resolve_splits(dataset, test_fold, validation_fold, seed)
-        split = np.full(dataset.num_clips, TRAIN, np.int8)
-        split[given.validation], split[given.test] = VALIDATION, TEST
-        owner = np.zeros(int(groups.max(initial=-1)) + 1, np.int8)
-        np.maximum.at(owner, groups, split)
-        crosses = usable.is_usable & (split != owner[groups])
-    else:
-        split = _drawn_groups(dataset, usable, seed, validation_share, test_share)[groups]
-        crosses = np.zeros(dataset.num_clips, np.bool_)
-    sources = Sources(
-        np.where(usable.is_usable, split, NO_SPLIT).astype(np.int8), usable.passed_over, usable.tag_index, usable.parts
-    )
-    return _without(sources, crosses)
+    owner = np.zeros(int(groups.max(initial=-1)) + 1, np.int8)
+    np.maximum.at(owner, groups, split)
+    crosses = usable.is_usable & (split != owner[groups])
+    shares = {
+        which: share
+        for which, share in ((TEST, test_share), (VALIDATION, validation_share))
+        if share and not (split == which).any()
+    }
+    free = np.flatnonzero(usable.is_usable & (owner[groups] == TRAIN))
+    for which, drawn in _drawn_groups(dataset, usable, free, seed, shares).items():
+        owner[drawn] = which
+        notes.append(f"{SPLITS[which]}: {len(drawn)} recordings drawn with seed {seed} by {SPLITS[which]}_share")
+    kept = usable.is_usable & ~crosses
+    split = np.where(kept, owner[groups], NO_SPLIT).astype(np.int8)
+    return _without(Sources(usable, split, usable.passed_over, tuple(notes)), crosses)
 
 
 def without_sounds_elsewhere(backgrounds: Dataset, behind: Sources, dataset: Dataset, sources: Sources) -> Sources:
@@ -160,24 +203,27 @@ def without_sounds_elsewhere(backgrounds: Dataset, behind: Sources, dataset: Dat
 
 
 def _drawn_groups(
-    dataset: Dataset, usable: Usable, seed: int, validation_share: float, test_share: float
-) -> SplitArray:
-    """The split of every group, int8 (group,)."""
-    groups = dataset.groups()
-    rows = np.flatnonzero(usable.is_usable)
-    drawn, first = np.unique(groups[rows], return_index=True)
-    tags = usable.tag_index[rows[first]]
-    names = dataset.clips["group"].take(pa.array(rows[first])).to_pylist()
-    keys = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names]
-    order = np.argsort(np.array(keys, "V8").view(">u8"), kind="stable")
-    split = np.full(int(groups.max(initial=-1)) + 1, TRAIN, np.int8)
+    dataset: Dataset, usable: Usable, free: IntArray, seed: int, shares: Mapping[int, float]
+) -> dict[int, IntArray]:
+    """The groups drawn for each split, among those of some clips: a share of the groups of every tag.
+
+    Args:
+        free: rows of clips, whose groups are in no split yet.
+        shares: by split, in the order of drawing.
+    """
+    drawn, first = np.unique(dataset.groups()[free], return_index=True)
+    tags = usable.tag_index[free[first]]
+    names = dataset.clips["group"].take(pa.array(free[first])).to_pylist()
+    order = np.argsort(keys_of_names(f"{seed}:{name}" for name in names), kind="stable")
+    groups: dict[int, list[IntArray]] = {which: [drawn[:0]] for which in shares}
     for tag in np.unique(tags):
         of_tag = drawn[order[tags[order] == tag]]
-        num_test = _share_of(test_share, len(of_tag))
-        num_validation = _share_of(validation_share, len(of_tag))
-        split[of_tag[:num_test]] = TEST
-        split[of_tag[num_test : num_test + num_validation]] = VALIDATION
-    return split
+        left = of_tag
+        for which, share in shares.items():
+            number = _share_of(share, len(of_tag))
+            groups[which].append(left[:number])
+            left = left[number:]
+    return {which: np.concatenate(found) for which, found in groups.items()}
 
 
 def _share_of(share: float, count: int) -> int:
@@ -196,17 +242,16 @@ def _parts_of(pack: Pack, rows: IntArray, workers: int) -> list[IntArray]:
     return parts
 
 
-def _usable(reasons: Mapping[str, BoolArray], tag_index: IntArray, parts: Mapping[int, IntArray]) -> Usable:
+def _without_reasons(reasons: Mapping[str, BoolArray]) -> tuple[BoolArray, dict[str, int]]:
     """The clips for which no reason against them holds, and how many clips each reason is the first for."""
     which = np.select(list(reasons.values()), list(range(len(reasons))), -1)
     counts = {reason: int((which == number).sum()) for number, reason in enumerate(reasons)}
-    return Usable(which < 0, {reason: count for reason, count in counts.items() if count}, tag_index, parts)
+    return which < 0, {reason: count for reason, count in counts.items() if count}
 
 
 def _without(sources: Sources, crosses: BoolArray) -> Sources:
     """The sources without some clips, whose recording another split has."""
     if not crosses.any():
         return sources
-    reason = "of a recording that another split has"
-    counts = {**sources.passed_over, reason: sources.passed_over.get(reason, 0) + int(crosses.sum())}
+    counts = {**sources.passed_over, ELSEWHERE: sources.passed_over.get(ELSEWHERE, 0) + int(crosses.sum())}
     return replace(sources, split=np.where(crosses, NO_SPLIT, sources.split).astype(np.int8), passed_over=counts)

@@ -15,15 +15,13 @@ from earmark.data.audio.problems import problem_of
 from earmark.data.dataset import Dataset, open_dataset, write_dataset, write_layer
 from earmark.data.info import describe_dataset
 from earmark.data.layer_diff import diff_layers
-from earmark.data.ontology import read_ontology
+from earmark.data.ontology import Ontology, read_ontology
 from earmark.data.statements import WEAK, Statements, in_force
-from earmark.data.synthesis import planting
-from earmark.data.synthesis.corruption import CorruptSettings, corrupt
+from earmark.data.synthesis import CorruptSettings, corrupt, draws
 from earmark.data.synthesis.draws import draws_for, share_of
-from earmark.data.synthesis.faults import plant
-from earmark.data.synthesis.imbalance import long_tail
-from earmark.data.synthesis.planting import given_statements, labels_of, truth_statements
-from earmark.data.synthesis.true_labels import TrueLabels
+from earmark.data.synthesis.faults import given_statements, labels_of, truth_statements
+from earmark.data.synthesis.planting import plant
+from earmark.data.synthesis.true_labels import TrueLabels, long_tail
 from earmark.data.table_files import read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null, read_clips
 from earmark.data.vocabulary import Vocabulary
@@ -237,7 +235,7 @@ def test_the_data_set_made_says_what_is_true_in_its_truth_layer_alone(drawn, cho
     try:
         summary = corrupt(source, folder / "out", chosen, seed=5)
     except InputError as error:
-        assert "must find" in str(error)  # noqa: PT017
+        assert "must find" in str(error) or chosen.plants_nothing  # noqa: PT017
         return
     made = open_dataset(folder / "out")
     assert made.layers() == ["given", "truth"]
@@ -312,7 +310,7 @@ def test_draws_belong_to_names_and_seeds():
 def test_mistakes_do_not_depend_on_blocks_of_clips(monkeypatch):
     expected = mistaken(planted(wrong_rate=0.6))
     for size in (1, 7, 60):
-        monkeypatch.setattr(planting, "CLIPS_A_BLOCK", size)
+        monkeypatch.setattr(draws, "CLIPS_A_BLOCK", size)
         assert mistaken(planted(wrong_rate=0.6)) == expected
 
 
@@ -326,9 +324,9 @@ def test_clips_that_are_dropped_change_no_other_draw(tmp_path):
 
 
 def test_draws_are_uniform_and_unrelated():
-    draws = draws_for(0, [f"c{number}" for number in range(2000)], TAGS)
+    drawn = draws_for(0, [f"c{number}" for number in range(2000)], TAGS)
     clip, tag = np.repeat(np.arange(2000), 5), np.tile(np.arange(5), 2000)
-    one, other = (draws.of_labels(purpose, clip, tag) for purpose in ("one", "other"))
+    one, other = (drawn.of_labels(purpose, clip, tag) for purpose in ("one", "other"))
     assert (one >= 0).all()
     assert (one < 1).all()
     # Ten bins of 1000 with a deviation of 30; correlations of 10,000 with one of .01.
@@ -477,9 +475,25 @@ def test_a_long_tail_of_single_tags_is_exact(tmp_path):
     )
     tail = made.about["import"]["tail"]
     assert {tuple(counts.values()) for counts in tail.values()} == {(count, count) for count in (80, 27, 9, 3, 1)}
+    # As all tags are as frequent, the seed says which becomes rare.
     made = [corrupt(source, tmp_path / f"with{seed}", CorruptSettings(imbalance=9), seed=seed) for seed in range(3)]
     orders = {tuple(summary.tail[tag]["reached"] for tag in TAGS) for summary in made}
     assert len(orders) > 1
+
+
+def test_what_has_a_long_tail_already_is_thinned_little(tmp_path):
+    counts = {"Rain": 80, "Dog": 28, "Animal": 9, "Horn": 3, "Cat": 1}
+    tags = [tag for tag, count in counts.items() for _ in range(count)]
+    source = make(tmp_path / "source", clip_table(len(tags)), list(enumerate(tags)))
+    for seed in range(5):
+        summary = corrupt(source, tmp_path / f"out{seed}", CorruptSettings(imbalance=81), seed=seed)
+        # 80, 27, 9, 3, 1 by powers of 3, rounded.
+        assert summary.dropped == 1
+        assert {tag: numbers["reached"] for tag, numbers in summary.tail.items()} == counts | {"Dog": 27}
+    made = corrupt(source, tmp_path / "steeper", CorruptSettings(imbalance=1000))
+    reached = [made.tail[tag]["reached"] for tag in counts]
+    assert reached == sorted(reached, reverse=True)
+    assert reached[0] == 80
 
 
 @settings(max_examples=100, deadline=None)
@@ -564,6 +578,69 @@ def test_the_data_set_made_says_how_it_was_made(tmp_path):
     assert any(line.startswith("truth: layer truth") for line in describe_dataset(made))
 
 
+def test_what_was_asked_for_and_came_to_nothing_is_told(tmp_path):
+    source = single_tags(tmp_path / "source", per_tag=4)
+    chosen = CorruptSettings(missing_rate=0.01, wrong_rate=0.02, verified_share=0.01)
+    lines = corrupt(source, tmp_path / "out", chosen).lines()
+    assert "missing: 0 of 20 labels that can be" in lines
+    assert "wrong: 0 of 20 labels that can be" in lines
+    assert "verified: 0 of 20 clips, without missing or wrong labels" in lines
+    lines = corrupt(source, tmp_path / "dogs", CorruptSettings(missing_by_tag={"Dog": 0.1, "Cat": 0})).lines()
+    assert "missing: 0 of 4 labels that can be" in lines
+    assert not any(line.startswith(("wrong: ", "verified: ", "weak: ", "ancestors: ", "no node: ")) for line in lines)
+
+
+def test_tags_without_a_node_are_named(tmp_path):
+    (tmp_path / "kinds.csv").write_text("parent,child\nAnimal,Dog\nAnimal,Cat\n")
+    ontology = read_ontology(tmp_path / "kinds.csv")
+    source = make(tmp_path / "source", clip_table(2), [(0, "Dog"), (0, "Animal"), (1, "Rain")])
+    for name, asked in (
+        ("ancestors", {"add_ancestors": True}),
+        ("parents", {"missing_rate": 1, "missing_from": "parents"}),
+    ):
+        summary = corrupt(source, tmp_path / name, CorruptSettings(**asked), ontology=ontology)
+        assert "no node: 2 tags: Horn, Rain" in summary.lines()
+        about = open_dataset(tmp_path / name).about["import"]
+        assert about["no_node"] == ["Horn", "Rain"]
+        assert "no node: 2 tags: Horn, Rain" in about["notes"]
+    summary = corrupt(source, tmp_path / "plain", CorruptSettings(missing_rate=1))
+    assert not any(line.startswith("no node") for line in summary.lines())
+
+
+def test_an_ontology_that_knows_no_tag_or_that_nobody_reads_is_refused(tmp_path):
+    (tmp_path / "kinds.csv").write_text("parent,child\nTool,Saw\n")
+    ontology = read_ontology(tmp_path / "kinds.csv")
+    source = make(tmp_path / "source", clip_table(1), [(0, "Dog")])
+    for asked in ({"add_ancestors": True}, {"missing_rate": 1, "missing_from": "children"}):
+        with pytest.raises(InputError) as caught:
+            corrupt(source, tmp_path / "out", CorruptSettings(**asked), ontology=ontology)
+        assert str(caught.value) == (
+            f"{source.folder}: the ontology must have a node for one of 5 tags, found none (first: Animal, Cat, Dog, "
+            "Horn, Rain); give another ontology"
+        )
+    # One without nodes is not taken for none given.
+    with pytest.raises(InputError, match="must have a node for one of 5 tags"):
+        corrupt(source, tmp_path / "out", CorruptSettings(add_ancestors=True), ontology=Ontology((), (), ()))
+    with pytest.raises(
+        InputError, match=r"^an ontology is read with add_ancestors or missing_from only; leave it out$"
+    ):
+        corrupt(source, tmp_path / "out", CorruptSettings(missing_rate=1), ontology=ontology)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truth_layer_that_is_taken_as_true_is_told(tmp_path):
+    source = make(tmp_path / "source", clip_table(2), [(0, "Dog"), (1, "Cat")])
+    corrupt(source, tmp_path / "one", CorruptSettings(missing_rate=1))
+    line = "taken as true: layer truth, itself the truth about planted faults"
+    for layer, told in (("truth", True), ("given", False)):
+        summary = corrupt(
+            open_dataset(tmp_path / "one"), tmp_path / layer, CorruptSettings(add_ancestors=True), layer=layer
+        )
+        assert (line in summary.lines()) == told
+        about = open_dataset(tmp_path / layer).about["import"]
+        assert (line in about["notes"]) == about["source"]["is_truth"] == told
+
+
 def test_a_layer_s_truth_may_be_any_layer(tmp_path):
     source = make(tmp_path / "source", clip_table(2), [(0, "Dog"), (1, "Cat")])
     write_layer(source, "corrected", label_table([(1, "Rain")]))
@@ -587,11 +664,27 @@ def test_recipes_refuse_the_truth(tmp_path):
     [
         ({"missing_by_tag": {"Dgo": 0.5}}, 'missing_by_tag: tag must be in the vocabulary of 5, got "Dgo"'),
         ({"wrong_rate": 0.5, "wrong_pairs": {"Dog": ["Fog"]}}, 'wrong_pairs: tag must be in the vocabulary of 5'),
-        ({"keep_folds": [3]}, "keep_folds must name folds of the data set (1, 2), got 3"),
-        ({"keep_splits": ["test"]}, "keep_splits must name splits of the data set (none), got test"),
+        ({"wrong_rate": 1, "keep_folds": [3]}, "keep_folds must name folds of the data set (1, 2), got 3"),
+        ({"wrong_rate": 1, "keep_splits": ["test"]}, "keep_splits must name splits of the data set (none), got test"),
         ({"missing_rate": 0.5, "keep_folds": [1, 2]}, "must find labels that can get the fault, found none of 20"),
         ({"wrong_rate": 0.5, "verified_share": 1}, "wrong_rate must find labels that can get the fault"),
         ({"imbalance": 5, "keep_folds": [1, 2]}, "imbalance=5 must find two tags or more"),
+        ({"weak": True}, "weak must find clips labelled strong, found none of 20; leave it out"),
+        (
+            {"wrong_rate": 0.5, "keep_folds": [1, 2], "verified_share": 0.5},
+            "verified_share must find clips that can be verified, found none of 20",
+        ),
+        *(
+            (nothing, "corrupt must be asked for at least one fault, got none; see earmark corrupt --show")
+            for nothing in (
+                {},
+                {"verified_share": 0.5},
+                {"keep_folds": [1]},
+                {"missing_rate": 0},
+                {"missing_by_tag": {"Dog": 0}},
+                {"imbalance": 1, "weak": False},
+            )
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_planted_is_refused_and_leaves_nothing(tmp_path, chosen, message):
@@ -604,10 +697,10 @@ def test_what_cannot_be_planted_is_refused_and_leaves_nothing(tmp_path, chosen, 
 
 def test_a_folder_that_is_taken_is_refused(tmp_path):
     source = single_tags(tmp_path / "source", per_tag=1)
-    corrupt(source, tmp_path / "out", CorruptSettings())
+    corrupt(source, tmp_path / "out", CorruptSettings(wrong_rate=1))
     before = (tmp_path / "out" / "dataset.json").read_bytes()
-    with pytest.raises(InputError, match="must be a new folder"):
-        corrupt(source, tmp_path / "out", CorruptSettings())
+    with pytest.raises(InputError, match="must be a folder that is not there yet"):
+        corrupt(source, tmp_path / "out", CorruptSettings(wrong_rate=1))
     assert (tmp_path / "out" / "dataset.json").read_bytes() == before
 
 
@@ -629,7 +722,7 @@ def test_settings_that_are_refused(chosen, message):
 
 
 def test_an_empty_data_set_stays_empty(tmp_path):
-    source = make(tmp_path / "source", clip_table(2), [])
+    source = make(tmp_path / "source", clip_table(2, labelled=["strong"] * 2), [])
     summary = corrupt(source, tmp_path / "out", CorruptSettings(weak=True))
     assert said(open_dataset(tmp_path / "out"), "truth") == set()
     assert summary.missing == summary.wrong == 0

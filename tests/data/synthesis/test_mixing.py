@@ -1,8 +1,6 @@
 import hashlib
 import json
-import os
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +11,8 @@ from earmark.config import leaves, settings_from, values_of
 from earmark.data.dataset import open_dataset, write_dataset
 from earmark.data.info import describe_dataset
 from earmark.data.packs import open_pack
-from earmark.data.synthesis import mixing
-from earmark.data.synthesis.mixing import MixSettings, mix, soundscapes_by_split
+from earmark.data.synthesis import CorruptSettings, MixSettings, corrupt, mix, mixing
+from earmark.data.synthesis.mixing import soundscapes_by_split
 from earmark.data.synthesis.soundscape import Sounds, make_soundscape, merged_events, pink_noise
 from earmark.data.table_files import read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, SPLITS, columns_or_null
@@ -245,7 +243,7 @@ def test_the_tables_are_those_of_a_data_set(mixed, sounds):
         "without a tag": 1,
         "with several tags": 1,
         "whose tag has a value under 0.5": 1,
-        "silent": 2,
+        "silent (under -60 dB of full scale)": 2,
         "active for less than 0.1 s": 1,
     }
     assert dataset.labels().counts().sum() > 25
@@ -262,7 +260,7 @@ def test_the_summary_is_kept_and_told(mixed):
     lines = summary.lines()
     assert lines[0] == f"{dataset.folder}: 25 soundscapes, 0.01 h"
     assert "train: 15 soundscapes from 24 clips of 12 recordings" in lines
-    assert "passed over: 2 clips silent" in lines
+    assert "passed over: 2 clips silent (under -60 dB of full scale)" in lines
     assert f"placed: {summary.placed} sounds, {summary.events} events" in lines
 
 
@@ -340,9 +338,60 @@ def test_no_more_sounds_at_once_than_allowed(sounds, tmp_path):
                 onset, offset = samples(row, "onset", "offset")
                 sounding[onset:offset] += row["kind"] == "event"
             assert 1 <= sounding.max() <= max_overlap
-        assert summary.placed + summary.left_out == 40
-        assert (summary.left_out > 0) == (max_overlap == 1)
-        assert any("found no place under max_overlap" in line for line in summary.lines()) == (max_overlap == 1)
+        assert (summary.placed, summary.left_out) == (40, 0)
+
+
+@pytest.mark.parametrize("max_overlap", [1, 2])
+@pytest.mark.parametrize("fade_s", [0.0, 0.02])
+def test_as_many_sounds_as_asked_for_are_placed_where_there_is_room(sounds, tmp_path, max_overlap, fade_s):
+    # 1.5 s of a hum, 1.1 s of barks and ticks of .1 s in 2 s: uncut, many fit nowhere.
+    asked = settings_of(max_overlap=max_overlap, min_events=2, max_events=2, max_event_s=2.0, fade_s=fade_s)
+    summary = mix(sounds, tmp_path / "out", asked, seed=1)
+    dataset = open_dataset(tmp_path / "out")
+    for clip, rows in source_rows(dataset).items():
+        assert sum(row["kind"] == "event" for row in rows) == 2, clip
+    assert (summary.placed, summary.left_out) == (20, 0)
+
+
+def test_what_fits_nowhere_is_cut_to_the_largest_gap_and_else_left_out_and_counted(sounds, tmp_path):
+    asked = settings_of(max_overlap=1, min_events=0, max_events=8, max_event_s=1.5)
+    summary = mix(sounds, tmp_path / "out", asked, seed=1)
+    dataset = open_dataset(tmp_path / "out")
+    placed = 0
+    for clip, rows in source_rows(dataset).items():
+        sounding = np.zeros(2 * RATE_HZ, int)
+        for row in rows:
+            if row["kind"] != "event":
+                continue
+            placed += 1
+            onset, offset = samples(row, "onset", "offset")
+            sounding[onset:offset] += 1
+        assert sounding.max(initial=0) <= 1
+        error = rebuilt(dataset, clip, rows, sounds, seed=1) * 32768 - waveform_of(dataset, clip)
+        assert np.abs(error).max() < 0.5 + 1e-6
+    assert placed == summary.placed
+    assert summary.cut_to_fit > 0
+    assert summary.left_out > 0
+    assert f"cut to fit: {summary.cut_to_fit} sounds, to the largest gap that max_overlap left" in summary.lines()
+    assert f"left out: {summary.left_out} sounds for which max_overlap left no gap" in summary.lines()
+
+
+def test_a_cut_sound_lies_in_a_gap_of_its_size(sounds):
+    # Two hums of 1.5 s in 2 s, one at a time: the first fits whole, the second gets the largest gap.
+    parts = {row: np.array([[0, 12_000]]) for row in range(12, 24)}
+    hums = Sounds(open_pack(sounds, RATE_HZ), [(1, np.arange(12, 24))], parts, {}, None, np.empty(0, np.int64))
+    asked = settings_of(max_overlap=1, min_events=1, max_events=2, max_event_s=2.0, background="none", fade_s=0)
+    seen = set()
+    for number in range(40):
+        made = make_soundscape(hums, asked, 0, 0, number)
+        spans = [(term.onset, term.offset) for term in made.placed]
+        seen.add((len(spans), made.num_cut_to_fit, made.num_left_out))
+        if len(spans) == 2:
+            onset, offset = spans[0]
+            gap = max((0, onset), (offset, 16_000), key=lambda span: span[1] - span[0])
+            assert offset - onset == 12_000
+            assert spans[1] == gap
+    assert seen == {(1, 0, 0), (2, 1, 0)}
 
 
 def test_sources_come_from_the_split_that_a_fold_names(sounds, tmp_path):
@@ -408,7 +457,7 @@ def few_sounds(dataset):
     """Sounds of two tags: one recording of the first, eleven of the second."""
     parts = {row: np.array([[800, 2400]]) for row in range(12)}
     by_tag = [(0, np.arange(1)), (1, np.arange(1, 12))]
-    return Sounds(open_pack(dataset, RATE_HZ), by_tag, parts, None, np.empty(0, np.int64))
+    return Sounds(open_pack(dataset, RATE_HZ), by_tag, parts, {}, None, np.empty(0, np.int64))
 
 
 def test_tags_are_drawn_as_often_however_many_recordings_they_have(sounds):
@@ -448,6 +497,12 @@ def test_pink_noise_falls_by_3_db_an_octave():
     assert 10 * np.log10(np.array(octaves) / np.mean(octaves)) == pytest.approx(0, abs=0.7)
 
 
+def in_splits(dataset, splits):
+    """The clip table with splits."""
+    column = dataset.clips.column_names.index("split")
+    return dataset.clips.set_column(column, "split", pa.array(splits, pa.string()))
+
+
 def refused(*args, **more):
     with pytest.raises(InputError) as caught:
         mix(*args, **more)
@@ -459,7 +514,8 @@ def test_a_taken_folder_is_refused_and_left(sounds, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("x")
     assert refused(sounds, tmp_path / "out", settings_of()) == (
-        f"{tmp_path / 'out'}: must be a new folder, something is there already; choose another or remove it"
+        f"{tmp_path / 'out'}: must be a folder that is not there yet, or empty, found a folder with something in it; "
+        "choose another folder"
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
@@ -490,23 +546,13 @@ def test_a_mix_that_is_interrupted_writes_no_more(sounds, tmp_path):
     assert 1 <= len(list(tmp_path.iterdir())) < 200
 
 
-def test_a_killed_mix_is_cleared_away_by_the_next(sounds, tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    for process in (gone.pid, os.getpid(), os.getppid()):
-        (tmp_path / f".out.{process}.part" / "audio").mkdir(parents=True)
-    (tmp_path / ".out.mine.part").mkdir()
-    mix(sounds, tmp_path / "out", settings_of(num_clips=3))
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"out", ".out.mine.part", f".out.{os.getppid()}.part"}
-
-
 def test_a_split_without_recordings_is_refused_with_the_way_out(sounds, hisses, tmp_path):
     out = tmp_path / "out"
-    assert refused(sounds, out, settings_of(), validation_fold=0).endswith(
+    with_splits = replace(sounds, clips=in_splits(sounds, ["train"] * 24 + ["validation"] * 12 + ["test"] * 6))
+    assert refused(with_splits, out, settings_of()).endswith(
         "must have sounds for 2 test soundscapes, found none among 42 clips (passed over: 1 without a tag, 1 with "
-        "several tags, 1 whose tag has a value under 0.5, 2 silent, 1 active for less than 0.1 s); set test_share=0 or "
-        "name a test fold"
+        "several tags, 1 whose tag has a value under 0.5, 2 silent (under -60 dB of full scale), 1 active for less "
+        "than 0.1 s); set test_share=0 or name a test fold"
     )
     assert refused(sounds, out, settings_of(clip_s=4.0), backgrounds=hisses) == (
         f"{hisses.folder}: must have backgrounds for 6 train soundscapes, found none among 8 clips (passed over: 8 "
@@ -515,8 +561,91 @@ def test_a_split_without_recordings_is_refused_with_the_way_out(sounds, hisses, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_more_clips_are_not_the_way_out_where_another_split_has_the_recordings(sounds, hisses, tmp_path):
+    # Every background to train on is of a recording that sounds in test.
+    clips = hisses.clips.set_column(
+        hisses.clips.column_names.index("group"), "group", pa.array([f"Bark{k % 6}" for k in range(8)])
+    )
+    hisses = replace(hisses, clips=clips)
+    fold = [5 if path.startswith("Bark") else 4 for path in sounds.clips["path"].to_pylist()]
+    sounds = replace(
+        sounds, clips=sounds.clips.set_column(sounds.clips.column_names.index("fold"), "fold", pa.array(fold))
+    )
+    asked = settings_of(validation_share=0)
+    with pytest.raises(InputError, match=r"of a recording that another split has\); give clips of other recordings$"):
+        mix(sounds, tmp_path / "out", asked, backgrounds=hisses, test_fold=5)
+
+
+def test_splits_that_are_not_named_are_drawn_and_told(sounds, tmp_path):
+    summary = mix(sounds, tmp_path / "out", settings_of(), test_fold=1, seed=4)
+    # 12 groups are in folds 0 and 2, four of each tag.
+    assert summary.groups == {"train": 9, "validation": 3, "test": 6}
+    assert "validation: 3 recordings drawn with seed 4 by validation_share" in summary.lines()
+    fold = dict(zip(sounds.column("clip"), sounds.column("fold"), strict=True))
+    for clip, rows in source_rows(open_dataset(tmp_path / "out")).items():
+        folds = {fold[row["source_clip"]] for row in rows if row["kind"] == "event"}
+        assert folds == {1} if clip.startswith("test") else 1 not in folds
+    about = open_dataset(tmp_path / "out").about["import"]
+    assert about["notes"] == [
+        "test: fold 1, 12 clips",
+        "validation: 3 recordings drawn with seed 4 by validation_share",
+    ]
+    none = mix(sounds, tmp_path / "none", settings_of(validation_share=0), test_fold=1)
+    assert none.groups == {"train": 12, "validation": 0, "test": 6}
+
+
+def test_recordings_of_a_split_without_soundscapes_are_told(sounds, tmp_path):
+    summary = mix(sounds, tmp_path / "out", settings_of(validation_share=0), test_fold=1, validation_fold=2)
+    assert "validation: no soundscapes; 12 clips of 6 recordings are not used" in summary.lines()
+
+
+def test_sounds_may_be_those_of_another_layer_also_of_a_truth_layer(sounds, tmp_path):
+    mistaken = {"Bark": ["Hum"], "Hum": ["Tick"], "Tick": ["Bark"]}
+    corrupt(sounds, tmp_path / "noisy", CorruptSettings(wrong_rate=1.0, wrong_pairs=mistaken), seed=1)
+    noisy = open_dataset(tmp_path / "noisy")
+    summary = mix(noisy, tmp_path / "out", settings_of(), seed=3, layer="truth")
+    dataset = open_dataset(tmp_path / "out")
+    tags = {tag for rows in source_rows(dataset).values() for row in rows for tag in [row["tag"]] if tag}
+    assert tags == set(SPANS)
+    for rows in source_rows(dataset).values():
+        assert all(row["source_clip"].startswith(row["tag"]) for row in rows if row["kind"] == "event")
+    assert "labels: layer truth, the truth about planted faults" in summary.lines()
+    assert (dataset.about["import"]["layer"], dataset.about["import"]["is_truth"]) == ("truth", True)
+    wrong = open_dataset(mix(noisy, tmp_path / "wrong", settings_of(), seed=3).folder)
+    assert not any(
+        row["source_clip"].startswith(row["tag"])
+        for rows in source_rows(wrong).values()
+        for row in rows
+        if row["kind"] == "event"
+    )
+    assert (wrong.about["import"]["layer"], wrong.about["import"]["is_truth"]) == ("given", False)
+    assert 'no label layer "trth"; did you mean "truth"?' in refused(
+        noisy, tmp_path / "no", settings_of(), layer="trth"
+    )
+
+
+def test_a_clip_with_its_tag_s_ancestors_gives_events_of_all_its_tags(tmp_path):
+    rows = [(f"{k}.wav", "Animal;Bark;Dog", f"g{k}", 0, sound("Bark", k)) for k in range(3)]
+    rows += [("both.wav", "Dog;Car", "both", 0, sound("Bark", 9)), ("car.wav", "Car", "car", 0, sound("Bark", 8))]
+    dataset = dataset_of(tmp_path, rows)
+    asked = settings_of(validation_share=0, test_share=0, num_clips=12, max_events=1)
+    summary = mix(dataset, tmp_path / "out", asked, seed=1)
+    assert summary.passed_over == {"with several tags": 1}
+    assert summary.missing_tags == {name: [] if name == "train" else list(dataset.vocabulary) for name in SPLITS}
+    made = open_dataset(tmp_path / "out")
+    sources, seen = source_rows(made), set()
+    for clip, events in events_of(made).items():
+        (tag,) = {row["tag"] for row in sources[clip] if row["kind"] == "event"}
+        seen.add(tag)
+        expected = ("Animal", "Bark", "Dog") if tag == "Bark" else ("Car",)
+        times = {(onset, offset) for _, onset, offset in events}
+        assert sorted(events) == sorted((name, *span) for name in expected for span in times)
+    assert seen == {"Bark", "Car"}
+
+
 def test_what_cannot_be_is_refused(sounds, hisses, tmp_path):
     assert refused(sounds, tmp_path / "out", settings_of(), seed=-1) == "the seed must be 0 or more, got -1"
+    assert refused(sounds, tmp_path / "out", settings_of(), workers=0) == "workers must be 1 or more, got 0"
     assert "leave one of them out" in refused(
         sounds, tmp_path / "out", settings_of(background="none"), backgrounds=hisses
     )
@@ -529,7 +658,7 @@ def test_what_cannot_be_is_refused(sounds, hisses, tmp_path):
     [
         ({"min_events": 5}, "min_events must be at most max_events, got 5 and 4"),
         ({"min_snr_db": 31}, "min_snr_db must be at most max_snr_db, got 31 and 30"),
-        ({"min_event_s": 2}, "min_event_s must be at most max_event_s, got 2 and 1"),
+        ({"rate_hz": 88201}, "rate_hz above 65535 must be a multiple of 10, as FLAC holds no other, got 88201"),
         ({"test_share": 0.9}, "validation_share and test_share must be at most 1 together, got 0.2 and 0.9"),
         ({"background": "brown"}, "'pink' or 'none'"),
         ({"clips": 3}, 'unknown key "clips" in settings; did you mean "clip_s"?'),
@@ -539,6 +668,13 @@ def test_settings_that_do_not_hold_are_refused(changed, message):
     with pytest.raises(InputError) as caught:
         settings_of(**changed)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("rate_hz", [65535, 65540, 176400])
+def test_flac_holds_the_rates_that_are_allowed(tmp_path, rate_hz):
+    assert settings_of(rate_hz=rate_hz).rate_hz == rate_hz
+    soundfile.write(tmp_path / "a.flac", np.zeros(10, np.int16), rate_hz, subtype="PCM_16")
+    assert soundfile.info(tmp_path / "a.flac").samplerate == rate_hz
 
 
 def test_every_setting_is_described():
