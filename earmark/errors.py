@@ -27,6 +27,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; known are {first_few(names, 12)}" if names else "; none are known"
 
 
+_OF_ONE = {"are": "is", "were": "was", "have": "has"}
+
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """A number, what it counts and what these do, in the plural unless it is 1.
+
+    >>> counted(1, "clip", "are"), counted(1, "line", "name"), counted(0, "audio file")
+    ('1 clip is', '1 line names', '0 audio files')
+    """
+    if number != 1:
+        return f"{number} {noun}s {verb}".rstrip()
+    return f"{number} {noun} {_OF_ONE.get(verb, verb and f'{verb}s')}".rstrip()
+
+
 def first_few(items: Iterable[object], limit: int = 5) -> str:
     """At most `limit` of the items, and how many more there are.
 

@@ -56,7 +56,7 @@ def import_(
     """Make a data set of recordings with labels, or a label layer of corrected labels.
 
     Writes tables only, the audio stays where it is. Looks at every file and prints what it found and what is wrong
-    (exit code 3 if files were left out).
+    (exit code 3 if files were left out, or corrected labels name clips that are not known).
 
     Example: earmark import recordings/ -o sounds
 
@@ -102,7 +102,10 @@ def _import_labels(dataset: Path, source: Path, name: str, parent: str) -> None:
     from earmark.data.corrections import import_labels
     from earmark.data.dataset import open_dataset
 
-    print("\n".join(import_labels(open_dataset(dataset), source, name, parent).lines()))
+    summary = import_labels(open_dataset(dataset), source, name, parent)
+    print("\n".join(summary.lines()))
+    if summary.unknown:
+        raise typer.Exit(LEFT_OUT)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data.tables import repeats, seconds
-from earmark.errors import InputError
+from earmark.errors import InputError, counted
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -72,7 +72,7 @@ def cut_clips(clips: pa.Table, labels: pa.Table, clip_s: float, hop_s: float | N
     pieces, notes = _labels_of_stretches(clips, labels, plan, stretches["clip"])
     length = f"{clip_s:g} s" + ("" if hop_s in (None, clip_s) else f" every {hop_s:g} s")
     made = plan.count[plan.is_cut]
-    said = [f"cut: {len(made)} of {clips.num_rows} clips into {made.sum()} of {length}", *notes]
+    said = [f"cut: {len(made)} of {counted(clips.num_rows, 'clip')} into {made.sum()} of {length}", *notes]
     if num_renamed:
         said.append(f'{num_renamed} stretches would be called like another clip and have "-2" behind their names')
     return Cut(stretches, pieces, tuple(said))
@@ -93,13 +93,13 @@ def end_events(clips: pa.Table, labels: pa.Table) -> tuple[pa.Table, list[str]]:
     notes = []
     if outside.any():
         notes.append(
-            f"left out: {int(outside.sum())} events that begin at or after the end of their clip "
+            f"left out: {counted(int(outside.sum()), 'event')} at or after the end of the clip "
             f"({_first_event(labels, onset, end, outside)})"
         )
     told = late & ~outside & (offset > end + END_TOLERANCE_S)
     if told.any():
         notes.append(
-            f"{int(told.sum())} events end more than {END_TOLERANCE_S} s after their clip and are cut to it "
+            f"cut to the clip: {counted(int(told.sum()), 'event')} with an end more than {END_TOLERANCE_S} s after it "
             f"({_first_event(labels, offset, end, told)})"
         )
     ended = _with_columns(labels, {"offset": _times(np.where(late, end, offset))}).filter(pa.array(~outside))
@@ -255,7 +255,7 @@ def _parts_of_events(
     num_lost = len(labels) - len(np.unique(event[there]))
     notes = [f"events crossing an edge: {num_crossing} cut"] if len(labels) else []
     if num_lost:
-        notes.append(f"left out: {num_lost} events that lie in no clip")
+        notes.append(f"left out: {counted(num_lost, 'event')} in no clip")
     times = ((onset_in - start)[there] / SECOND_US, (offset_in - start)[there] / SECOND_US)
     return _Pieces(labels[event][there], stretch[there], *times), notes
 
@@ -271,7 +271,7 @@ def _said_once(labels: pa.Table, row: IntArray) -> tuple[pa.Table, list[str]]:
     again, _ = repeats([row, tag, *(np.nan_to_num(_seconds(labels[name]), nan=-1.0) for name in ("onset", "offset"))])
     if not again.any():
         return labels, []
-    note = f"left out: {int(again.sum())} labels that say the same as another one once they end with their clip"
+    note = f"left out: {counted(int(again.sum()), 'label')}, the same as another one that ends with the clip"
     return labels.filter(pa.array(~again)), [note]
 
 

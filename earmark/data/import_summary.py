@@ -14,9 +14,9 @@ from earmark.data.audio.problems import KINDS, Problem
 from earmark.data.dataset import Dataset
 from earmark.data.splits import group_crossings
 from earmark.data.tables import LABELLED, SPLITS
-from earmark.errors import first_few
+from earmark.errors import counted, first_few
 
-NOT_FOUND = ("missing", "dangling link")
+NOT_FOUND = ("missing", "unclear", "dangling link")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ImportSummary:
         labelled: clips by what annotators were asked for.
         events: labels with times.
         tags: clips that have each tag, in the order of the vocabulary.
-        tags_per_clip: how many clips have 0, 1, 2 ... tags.
+        tags_per_clip: how many of the clips that annotators were asked about have 0, 1, 2 ... tags.
         not_annotated: tags that nobody was asked about.
         splits, folds: clips in each, as the source gives them.
         groups: original recordings that the clips come from.
@@ -105,8 +105,9 @@ class ImportSummary:
 
     @property
     def cardinality(self) -> float:
-        """Tags per clip, the mean."""
-        return sum(int(number) * count for number, count in self.tags_per_clip.items()) / max(1, self.clips)
+        """Tags per clip, the mean over those that annotators were asked about."""
+        annotated = sum(self.tags_per_clip.values())
+        return sum(int(number) * count for number, count in self.tags_per_clip.items()) / max(1, annotated)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers for `dataset.json`."""
@@ -121,7 +122,7 @@ class ImportSummary:
         tags = max((len(tag) for tag in self.tags), default=0)
         counts = [f"  {tag:<{tags}}  {count:>6}" for tag, count in self._tags_shown()]
         more = len(self.tags) - len(counts)
-        counts += [f"  and {more} tags with no more"] if more else []
+        counts += [f"  and {counted(more, 'tag')} with no more"] if more else []
         return [
             f"{self.folder}: {self.layout} {self.source}",
             *table,
@@ -159,7 +160,10 @@ class ImportSummary:
         if self.events:
             yield "events", self.events, ""
         spread = [f"{count} with {number}" for number, count in self.tags_per_clip.items()]
-        yield "tags", len(self.tags), f"{self.cardinality:.2f} a clip ({first_few(spread, 10)})"
+        annotated = sum(self.tags_per_clip.values())
+        clip = "clip" if annotated == self.clips else "clip that is not labelled none"
+        said = f"{self.cardinality:.2f} a {clip} ({first_few(spread, 10)})" if annotated else "no clip is annotated"
+        yield "tags", len(self.tags), said
         if self.not_annotated:
             yield "not annotated", len(self.not_annotated), f"tags: {first_few(self.not_annotated)}"
 
@@ -187,7 +191,7 @@ def summarise(
         duplicate_of: for every recording with the bytes of an earlier one, the first of these.
     """
     labels, split, fold, groups = dataset.labels(), dataset.column("split"), dataset.column("fold"), dataset.groups()
-    per_clip = np.unique(np.diff(labels.indptr), return_counts=True)
+    per_clip = np.unique(np.diff(labels.indptr)[labels.clip_weight > 0], return_counts=True)
     left_out = Counter(problem.kind for problem in problems if problem.outcome == "left out")
     kept = Counter(problem.kind for problem in problems if problem.outcome == "kept")
     labelled = Counter(dataset.column("labelled").tolist())
@@ -241,8 +245,8 @@ def _duplicates(dataset: Dataset, duplicate_of: Mapping[str, str]) -> Duplicates
     tags: dict[str, dict[str, set[int]]] = {first: {} for first in firsts}
     splits: dict[str, set[Any]] = {first: set() for first in firsts}
     folds: dict[str, set[Any]] = {first: set() for first in firsts}
-    for row in np.flatnonzero(np.asarray(among)):
-        path = str(dataset.clips["path"][int(row)])
+    rows = np.flatnonzero(np.asarray(among))
+    for row, path in zip(rows, dataset.clips["path"].take(pa.array(rows)).to_pylist(), strict=True):
         first = duplicate_of.get(path, path)
         splits[first].add(split[row])
         folds[first].add(fold[row])

@@ -1,7 +1,6 @@
 """A source in a published layout becomes a data set: read, every file looked at, written whole or not at all."""
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data import layers
 from earmark.data.audio.problems import Problem, problem_of
 from earmark.data.cutting import Cut, check_cut, cut_clips, end_events
 from earmark.data.dataset import Dataset, open_dataset, write_dataset
 from earmark.data.duplicates import first_of_same
-from earmark.data.formats import Imported, read_source
+from earmark.data.formats import Imported, formats_at, read_source
 from earmark.data.import_summary import ImportSummary, Named, summarise
 from earmark.data.inspection import inspect_recordings
-from earmark.errors import InputError, first_few
-from earmark.files import write_json
+from earmark.data.reimport import take_over
+from earmark.errors import InputError, counted, first_few
+from earmark.files import folder_aside, write_json
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,8 @@ def import_dataset(
 
     Files that cannot be used are no rows of the clip table; `problems.csv` names each. A data set that is there already
     is replaced if it was imported from the same source. Its other label layers and its packs stay if the clips and the
-    vocabulary have not changed; if they have, packs are dropped (they are a cache) and layers are a reason to refuse.
+    vocabulary have not changed; if they have, packs are dropped (they are a cache) and layers are a reason to refuse,
+    as they are if the labels have changed that they were made for.
 
     Args:
         source: a folder or a table, see `formats`.
@@ -63,14 +63,15 @@ def import_dataset(
     source, out = Path(source), Path(out)
     old = _replaceable(source, out)
     layout, imported = read_source(source, format)
+    if not imported.clips.num_rows:
+        raise InputError(f"{source}: names no clips (read as {layout}): its tables have no rows")
     looked = _look_at_files(imported, workers)
-    _check_any_usable(source, imported, looked)
+    _check_any_usable(source, imported, looked, layout if format is None else None)
     named = imported.clips.num_rows + sum(not problem.clip for problem in imported.problems)
     made = _cut(looked.clips, imported.labels, clip_s, hop_s)
     # What the source says beside its usable clips is held no longer: it may be gigabytes.
     imported = replace(imported, clips=made.clips, labels=made.labels)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with folder_aside(out) as aside:
         dataset = _write(aside, out.resolve().name, source, imported, looked.problems, tables)
         summary = summarise(
             dataset,
@@ -90,20 +91,23 @@ def import_dataset(
         )
         write_json(aside / "dataset.json", {**dataset.about, "import": summary.as_dict()})
         if old is not None:
-            _take_over(old, dataset)
+            take_over(old, dataset)
         _put_in_place(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     _log_left_out(looked.problems, out)
     return summary
 
 
-def _check_any_usable(source: Path, imported: Imported, looked: "_Looked") -> None:
-    if not looked.clips.num_rows:
-        shown = first_few([f"{problem.path} ({problem.kind})" for problem in looked.problems])
-        raise InputError(
-            f"{source}: must name audio that can be read, none of {imported.clips.num_rows} files is usable: {shown}"
-        )
+def _check_any_usable(source: Path, imported: Imported, looked: "_Looked", layout: str | None) -> None:
+    """Raises InputError unless a clip is usable; `layout` is the one that was found by looking, if it was."""
+    if looked.clips.num_rows:
+        return
+    shown = first_few([f"{problem.path} ({problem.kind})" for problem in looked.problems])
+    others = [f"--format {name}" for name in formats_at(source) if name != layout]
+    may_be = f"; it may also be read with {' or '.join(others)}" if others else ""
+    raise InputError(
+        f"{source}: must name audio that can be read, of {counted(imported.clips.num_rows, 'file')} none is usable: "
+        f"{shown}{f'; the layout {layout} was found by looking{may_be}' if layout else ''}"
+    )
 
 
 def _cut(clips: pa.Table, labels: pa.Table, clip_s: float | None, hop_s: float | None) -> Cut:
@@ -239,28 +243,6 @@ def _replaceable(source: Path, out: Path) -> Dataset | None:
     if was is None or (out.resolve() / was).resolve() != source.resolve():
         raise InputError(f"{out}: holds a data set made from {was}, not from {source}; choose another folder")
     return old
-
-
-def _take_over(old: Dataset, new: Dataset) -> None:
-    """Brings the old data set's layers and packs into the new folder, if they still fit.
-
-    Raises:
-        InputError: there are layers and they do not fit any more.
-    """
-    more = old.layers()[1:]
-    if old.digest != new.digest or old.vocabulary != new.vocabulary:
-        if more:
-            raise InputError(
-                f"{old.folder}: the source's clips or tags have changed since label layers were made for them "
-                f"({first_few(more)}); import into another folder"
-            )
-        return
-    for name in more:
-        for path in (layers.table_path(old.folder / "labels" / name), old.folder / "labels" / f"{name}.json"):
-            shutil.copy2(path, new.folder / "labels" / path.name)
-    if (old.folder / "packs").is_dir():
-        # Linked, not moved: until the new folder is in place the old one must stay whole.
-        shutil.copytree(old.folder / "packs", new.folder / "packs", copy_function=os.link)
 
 
 def _put_in_place(aside: Path, out: Path) -> None:

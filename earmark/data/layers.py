@@ -91,6 +91,17 @@ def write_layer_files(
         InputError: the name is taken or no file name, the parent is unknown or a truth layer, or the table does not
             hold.
     """
+    check_new(folder, name, parent)
+    suffix = table_path(folder / "clips").suffix
+    write_labels(table, folder / "labels" / f"{name}{suffix}", clips, vocabulary)
+    about = {"parent": parent, "written_by": written_by, "date": now(), "statements": table.num_rows}
+    if role is not None:
+        about["role"] = role
+    write_json(folder / "labels" / f"{name}.json", about)
+
+
+def check_new(folder: Path, name: str, parent: str) -> None:
+    """Raises InputError unless a layer of that name may be written on a parent."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
         raise InputError(f'the name of a layer must be letters, digits, "_", "-" and ".", got "{name}"')
     if name in layer_names(folder):
@@ -100,12 +111,6 @@ def write_layer_files(
             f'{folder}: label layer "{name}" must build on labels as they are given, "{parent}" is the truth about '
             f'planted faults; build on "{GIVEN}"'
         )
-    suffix = table_path(folder / "clips").suffix
-    write_labels(table, folder / "labels" / f"{name}{suffix}", clips, vocabulary)
-    about = {"parent": parent, "written_by": written_by, "date": now(), "statements": table.num_rows}
-    if role is not None:
-        about["role"] = role
-    write_json(folder / "labels" / f"{name}.json", about)
 
 
 def table_path(stem: Path) -> Path:

@@ -60,6 +60,10 @@ def test_corrected_labels_become_a_layer(class_folders: Path, tmp_path: Path) ->
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout
     assert earmark("diff", dataset, "given", "mine").stdout.startswith("given -> mine: 1 added, 1 removed, 0 changed")
+    (tmp_path / "more.csv").write_text("clip,tag,value\n001 - Click/1-100-A,Noise,1\nnobody,Click,1\n")
+    answer = earmark("import", "--labels-from", tmp_path / "more.csv", "--name", "other", dataset)
+    assert answer.returncode == 3, answer.stderr
+    assert "unknown    1  names: nobody" in answer.stdout
     answer = earmark("import", "--labels-from", tmp_path / "mine.csv", "--name", "more", dataset, "--labels", "mien")
     assert answer.returncode == 2
     assert '"mien"; did you mean "mine"?' in answer.stderr

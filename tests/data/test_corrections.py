@@ -168,8 +168,11 @@ def test_clips_that_nobody_was_asked_about_are_remarked_on(weak, tmp_path):
         ("clip,tag\nsub/d,Dog\n", 'none of 1 is one, first "sub/d"; did you mean "sub/c"?'),
         ("clip,tag\n", "must name clips or recordings of the data set; names none"),
         ("clip,tag\nb,\na,Dog\na,Cat\nb,Dog\n", None),
-        ("clip,tag\na,Dog\na,Cat\n", 'says nothing of 1 clips that is not in force in "given"; no layer is written'),
-        ("clip,tag,value\nb,Cat,0\n", "says nothing of 1 clips"),
+        (
+            "clip,tag\na,Dog\na,Cat\n",
+            'says nothing of 1 clip that is not in force in "given"; no layer is written (in force already: 2 labels)',
+        ),
+        ("clip,tag,value\nb,Cat,0\n", "no layer is written (corrections of value 0 that nothing in force fits: 1)"),
         (
             "clip,tag,value\na,Dog,0.5\n",
             "corrected.csv:2: value must be 1 (the label holds) or 0 (it does not), got 0.5",
@@ -206,7 +209,7 @@ def test_times_that_a_table_rounded_are_no_difference(tmp_path):
     dataset = made(tmp_path / "set", {"a": {"labelled": "strong"}}, labels)
     rounded = "filename\tonset\toffset\tevent_label\na.wav\t1.235\t2.346\tDog\na.wav\t3.000\t4.001\tDog\n"
     message = refused(dataset, tmp_path, rounded + "a.wav\t0.000\t10.000\tCat\n", file="corrected.tsv")
-    assert "says nothing of 1 clips" in message
+    assert "says nothing of 1 clip " in message
     summary = read_back(dataset, tmp_path, rounded + "a.wav\t0.001\t10.000\tCat\n")
     assert (summary.added, summary.removed, summary.unchanged) == (1, 1, 2)
     assert in_force(dataset)[0] == ("a", "Cat", 1, 0.001, 10)
@@ -308,10 +311,10 @@ def test_a_label_over_all_of_a_weakly_labelled_clip_is_weak(tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("x.txt", "0\t1\tDgo\n", 'tag must be in the vocabulary of 3, got "Dgo" (of "x"); did you mean "Dog"?'),
+        ("x.txt", "\n0\t1\tDgo\n", 'x.txt:2: tag must be in the vocabulary of 3, got "Dgo"; did you mean "Dog"?'),
         ("x.txt", "hello\n", "x.txt:1: a line must hold onset, offset and label"),
         ("y.txt", "0\t1\tDog\n", 'none of 1 is one, first "y"'),
-        ("x.txt", "0.5\t1\tDog\n", "says nothing of 1 clips"),
+        ("x.txt", "0.5\t1\tDog\n", "says nothing of 1 clip "),
     ],
 )
 def test_tracks_that_are_refused(strong, tmp_path, file, text, said):
@@ -320,8 +323,71 @@ def test_tracks_that_are_refused(strong, tmp_path, file, text, said):
 
 def test_a_folder_without_tracks_is_refused(strong, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty: must name clips or recordings of the data set; names none"):
+    with pytest.raises(InputError, match=r"empty: must hold label tracks or selection tables \(\.txt\), found none$"):
         import_labels(strong, tmp_path / "empty", "human")
+
+
+def test_a_folder_of_tables_says_that_one_is_given_itself(strong, tmp_path):
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "weak.tsv").write_text("filename\tevent_labels\n")
+    with pytest.raises(InputError, match=r"found none; give a table itself, such as .*back/weak\.tsv$"):
+        import_labels(strong, tmp_path / "back", "human")
+
+
+def test_a_broken_track_of_a_known_recording_is_refused(strong, tmp_path):
+    """Passed over, all the labels of its recording would silently stay as they were."""
+    (tmp_path / "back" / "day").mkdir(parents=True)
+    (tmp_path / "back" / "x.txt").write_text("0.25\t0.5\tDog\n")
+    (tmp_path / "back" / "day" / "r.txt").write_text("onset\toffset\tlabel\n1\t2\tDog\n")
+    with pytest.raises(InputError, match=r"day/r\.txt:1: a line must hold onset, offset and label"):
+        import_labels(strong, tmp_path / "back", "human")
+    (tmp_path / "back" / "day" / "r.txt").rename(tmp_path / "back" / "day" / "r.selections.txt")
+    with pytest.raises(InputError, match=r"day/r\.selections\.txt:1: a line must hold"):
+        import_labels(strong, tmp_path / "back", "human")
+    (tmp_path / "back" / "day" / "r.selections.txt").rename(tmp_path / "back" / "day" / "about.txt")
+    note = "texts that are no tracks and called like no recording, passed over: 1 (first: day/about.txt)"
+    assert note in import_labels(strong, tmp_path / "back", "human").notes
+
+
+def test_a_selection_table_without_a_line_says_that_nothing_is_heard(strong, tmp_path):
+    assert read_back(strong, tmp_path, "", file="back/x.Table.1.selections.txt").removed == 1
+
+
+def test_a_tag_of_a_selection_table_that_is_not_known_is_named_by_its_line(strong, tmp_path):
+    text = "Begin Time (s)\tEnd Time (s)\tTag\tBegin File\tFile Offset (s)\n"
+    text += "0\t1\tDog\tx.wav\t0\n\n3\t4\tDgo\tr.flac\t3\n"
+    message = refused(strong, tmp_path, text, file="all.txt")
+    assert message.startswith('all.txt:4: tag must be in the vocabulary of 3, got "Dgo"')
+
+
+def test_why_no_layer_is_written(strong, tmp_path):
+    message = refused(strong, tmp_path, "filename,onset,offset,label,value\nr.flac,25,26,Dog,1\n")
+    assert message.endswith('no layer is written (left out: events outside every clip: 1 (first: "r.flac"))')
+
+
+COMMAS = Vocabulary(("Dog", "Dog, big", "Dog; big", "Speech, child", "child"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "tags"),
+    [
+        ("Speech, child,Dog", {"Speech, child", "Dog"}),
+        ("Dog,Dog, big;child", {"Dog", "Dog, big", "child"}),
+        # As the export for DCASE spells them.
+        ("Speech; child,Dog", {"Speech, child", "Dog"}),
+        ("Dog; big_2,child", {"Dog, big", "child"}),
+        ("Dog; big,child", {"Dog; big", "child"}),
+    ],
+)
+def test_tags_with_commas_beside_others_in_a_cell(tmp_path, cell, tags):
+    dataset = made(tmp_path / "set", {"a": {}}, [], COMMAS)
+    read_back(dataset, tmp_path, f'clip,tags\na,"{cell}"\n')
+    assert {tag for _, tag, _ in in_force(dataset)} == tags
+
+
+def test_the_name_of_the_layer_is_checked_before_anything_is_read(weak, tmp_path):
+    with pytest.raises(InputError, match="the name of a layer must be letters"):
+        read_back(weak, tmp_path, "clip\nno table\n", name="a/b")
 
 
 # A grid coarser than the tolerance, so that a jitter within it never makes two times one.
@@ -427,7 +493,11 @@ def test_events_in_clips_against_a_plain_loop(tmp_path_factory, clips, events):
 
 def test_a_name_of_two_recordings_means_neither(tmp_path):
     dataset = made(tmp_path / "set", {"one": {"path": "x/r.wav"}, "two": {"path": "y/r.wav"}}, [("one", "Dog", 1)])
-    assert "none of 1 is one" in refused(dataset, tmp_path, "filename,tag\nr.wav,Cat\n")
+    message = refused(dataset, tmp_path, "filename,tag\nr.wav,Cat\n")
+    assert message.endswith('none of 1 is one, first "r.wav": 2 recordings are called so')
+    summary = read_back(dataset, tmp_path, "filename,tag\nr.wav,Cat\nx/r,Dog\nx/r,Cat\n", name="first")
+    assert (summary.unknown, summary.added) == (("r.wav",), 1)
+    assert "names that are not clear: r.wav (2 recordings are called so)" in summary.notes
     read_back(dataset, tmp_path, "filename,tag\ny/r,Cat\n")
     assert in_force(dataset) == [("one", "Dog", 1), ("two", "Cat", 1)]
 

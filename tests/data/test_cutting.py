@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from earmark.data.cutting import cut_clips, end_events
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, TableFile, checked_clips, checked_labels, columns_or_null
-from earmark.errors import InputError
+from earmark.errors import InputError, counted
 
 
 def clip_table(*rows):
@@ -96,7 +96,7 @@ def test_with_overlap_an_event_stands_in_every_clip_that_it_lies_in():
         ("a_2000", "Dog", 1.0, 2.5),
         ("a_4000", "Dog", 0.0, 0.5),
     ]
-    assert cut.notes == ("cut: 1 of 1 clips into 4 of 4 s every 2 s", "events crossing an edge: 1 cut")
+    assert cut.notes == ("cut: 1 of 1 clip into 4 of 4 s every 2 s", "events crossing an edge: 1 cut")
 
 
 def test_an_end_that_overlap_covers_already_is_no_clip_again():
@@ -116,7 +116,7 @@ def test_events_in_gaps_are_left_out_and_counted():
         ("a_5000", "Rain", 0.0, 1.0),
         ("a_10000", "Rain", 1.9, 2.0),
     ]
-    assert cut.notes[1:] == ("events crossing an edge: 2 cut", "left out: 2 events that lie in no clip")
+    assert cut.notes[1:] == ("events crossing an edge: 2 cut", "left out: 2 events in no clip")
     assert clip_rows(cut_clips(clip_table(("a", 10.4)), label_table(), 2, 5).clips)[-1] == ("a_5000", 5, 7)
     assert clip_rows(cut_clips(clip_table(("a", 10.5)), label_table(), 2, 5).clips)[-1] == ("a_10000", 10, 10.5)
 
@@ -159,7 +159,7 @@ def test_labels_that_become_the_same_stand_once():
         ("a_1000", "Dog", 0, 1),
         ("a_1000", "Rain", 0, 1),
     ]
-    assert cut.notes[-1] == "left out: 2 labels that say the same as another one once they end with their clip"
+    assert cut.notes[-1] == "left out: 2 labels, the same as another one that ends with the clip"
 
 
 def test_nothing_to_cut_changes_nothing_and_says_so():
@@ -270,7 +270,7 @@ def test_a_cut_is_what_a_plain_loop_makes(source):
     assert sorted(label_rows(cut.labels)) == sorted(slow_labels)
     notes = " ".join(cut.notes)
     assert (f"crossing an edge: {crossing} cut" in notes) or crossing == 0
-    assert (f"{lost} events that lie in no clip" in notes) == (lost > 0)
+    assert (f"left out: {counted(lost, 'event')} in no clip" in notes) == (lost > 0)
     checked_clips(TableFile("clips", cut.clips, has_lines=False))
     checked_labels(TableFile("labels", cut.labels, has_lines=False), cut.clips, None)
 
@@ -299,9 +299,8 @@ def test_events_end_with_their_clip():
         ("d", "Dog", 1e3, 1e4),
     ]
     assert notes == [
-        'left out: 2 events that begin at or after the end of their clip (first: "Rain" at 5.00 s in "a", '
-        "which lasts 5.00 s)",
-        '3 events end more than 0.05 s after their clip and are cut to it (first: "Rain" at 6.50 s in "a", '
+        'left out: 2 events at or after the end of the clip (first: "Rain" at 5.00 s in "a", which lasts 5.00 s)',
+        'cut to the clip: 3 events with an end more than 0.05 s after it (first: "Rain" at 6.50 s in "a", '
         "which lasts 5.00 s)",
     ]
     assert ended.schema == LABEL_SCHEMA
@@ -311,8 +310,7 @@ def test_a_clip_past_the_end_of_its_recording_lasts_nothing():
     ended, notes = end_events(clip_table(("a", 10.0, 10.05, 12.0)), label_table(("a", "Dog", 0.0, 1.0)))
     assert ended.num_rows == 0
     assert notes == [
-        'left out: 1 events that begin at or after the end of their clip (first: "Dog" at 0.00 s in "a", '
-        "which lasts 0.00 s)"
+        'left out: 1 event at or after the end of the clip (first: "Dog" at 0.00 s in "a", which lasts 0.00 s)'
     ]
 
 
@@ -322,4 +320,4 @@ def test_events_within_their_clips_are_left_alone_and_equals_stand_once():
     assert end_events(clips, labels) == (labels, [])
     ended, notes = end_events(clips, label_table(("a", "Dog", 1.0, 6.0), ("a", "Dog", 1.0, 7.0)))
     assert label_rows(ended) == [("a", "Dog", 1.0, 5.0)]
-    assert notes[-1] == "left out: 1 labels that say the same as another one once they end with their clip"
+    assert notes[-1] == "left out: 1 label, the same as another one that ends with the clip"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from earmark.data.formats import find_format, read_source
-from earmark.data.formats.imported import clip_ids
+from earmark.data.formats.imported import clip_ids, split_of_name
 from earmark.errors import InputError
 
 
@@ -69,6 +69,7 @@ def test_what_is_not_audio_is_counted(tmp_path):
         "left out: 3 hidden (names that begin with a dot)",
         "left out: 5 files that are not audio (.txt, .png, no suffix)",
         "left out: audio files that lie in no class folder: 1 (first: lost.wav)",
+        "there is only one class folder, Dog: every clip has its tag",
     ]
 
 
@@ -174,7 +175,7 @@ def test_a_list_of_files_and_tags(tmp_path):
     assert imported.clips["path"].to_pylist() == ["a.wav", "sub/-b.flac", "sub/c.OGG", "gone.wav"]
     assert imported.clips["labelled"].to_pylist() == ["weak"] * 4
     assert imported.vocabulary.tags == ("Dog", "Rain")
-    assert imported.notes == ("1 lines name no tag: their clips count as having none of the tags",)
+    assert imported.notes == ("1 line names no tag: their clips count as having none of the tags",)
     assert imported.audio_root == tmp_path
 
 
@@ -194,7 +195,7 @@ def test_tags_are_separated_by_commas_where_no_cell_has_a_semicolon(tmp_path):
 def test_a_comma_belongs_to_the_tag_where_semicolons_separate(tmp_path):
     imported = read_source(csv_of(tmp_path, 'path,tags\na.wav,"Speech, child;Rain"\nb.wav,"Speech, child"\n'))[1]
     assert tags_by_clip(imported) == {"a": ["Rain", "Speech, child"], "b": ["Speech, child"]}
-    assert imported.notes == ('tags are separated by ";"; 1 tags hold a comma',)
+    assert imported.notes == ('tags are separated by ";"; 1 tag holds a comma',)
 
 
 def test_optional_columns(tmp_path):
@@ -256,14 +257,14 @@ def test_a_list_names_files_anywhere(tmp_path):
 def test_files_that_the_list_does_not_name_are_counted_where_it_leads(tmp_path):
     tree(tmp_path, "in/a.wav", "in/b.wav", "in/c.txt", "other/d.wav", "e.wav")
     imported = read_source(csv_of(tmp_path, "path,tags\nin/a.wav,Dog\n"))[1]
-    assert imported.notes == ("left out: 2 audio files that list.csv does not name (first: e.wav)",)
+    assert imported.notes == ("left out: 2 audio files that no table names (first: e.wav)",)
 
 
 def test_a_name_that_fits_two_files_is_a_problem_of_its_clip(tmp_path):
     tree(tmp_path, "a.wav", "a.ogg", "b.wav")
     imported = read_source(csv_of(tmp_path, "path,tags\na,Dog\nb,Dog\n"))[1]
     (problem,) = imported.problems
-    assert (problem.path, problem.clip, problem.kind, problem.outcome) == ("a", "a", "missing", "left out")
+    assert (problem.path, problem.clip, problem.kind, problem.outcome) == ("a", "a", "unclear", "left out")
     assert "2 with a suffix: a.ogg, a.wav" in problem.detail
 
 
@@ -283,3 +284,47 @@ def test_sources_of_no_known_layout(tmp_path):
     with pytest.raises(InputError, match="layout csv is a file, found a folder"):
         read_source(tmp_path, "csv")
     assert find_format(tmp_path) == "folder"
+
+
+def test_a_list_with_times_is_refused_with_the_ways_out(tmp_path):
+    """Else its events would silently become weak labels."""
+    message = refused(csv_of(tmp_path, "path,Onset,offset,label\na.wav,1,2,Dog\n"))
+    assert message.endswith(
+        "list.csv:1: the layout csv has no times, found Onset and offset; to keep them name the columns "
+        "filename,onset,offset,event_label and add --format desed, else take onset and offset out"
+    )
+    fitting = csv_of(tmp_path / "fits", "filename,onset,offset,event_label\na.wav,1,2,Dog\n")
+    assert read_source(fitting, "desed")[1].labels["onset"].to_pylist() == [1.0]
+
+
+def test_clips_of_absolute_paths_are_called_from_their_common_folder_on(tmp_path):
+    imported = read_source(csv_of(tmp_path, "path,tags\n/far/set/Dog/a.wav,Dog\n/far/set/b.wav,Cat\n"))[1]
+    assert imported.clips["clip"].to_pylist() == ["Dog/a", "b"]
+    assert imported.clips["path"].to_pylist() == ["/far/set/Dog/a.wav", "/far/set/b.wav"]
+    mixed = read_source(csv_of(tmp_path, "path,tags\n/far/set/Dog/a.wav,Dog\nset/b.wav,Cat\n"))[1]
+    assert mixed.clips["clip"].to_pylist() == ["/far/set/Dog/a", "set/b"]
+
+
+def test_a_folder_with_a_json_list_says_that_the_list_is_the_source(tmp_path):
+    tree(tmp_path, "a.wav")
+    (tmp_path / "eval.json").write_text('{"data": [{"wav": "a.wav", "labels": "Dog"}]}')
+    assert refused(tmp_path).endswith("; eval.json is a list of files with labels: give it itself")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("balanced_train_segments", "train"),
+        ("Validation-2019", "validation"),
+        ("val", "validation"),
+        ("valid", "validation"),
+        ("dcase.evaluation", "test"),
+        ("public", "test"),
+        ("eval_2019", "test"),
+        ("retrained_evals", None),
+        ("train_val", None),
+        ("", None),
+    ],
+)
+def test_a_split_is_told_by_whole_words(name, split):
+    assert split_of_name(name) == split

@@ -120,7 +120,7 @@ def test_a_list_is_imported(source, tmp_path):
     assert summary.splits == {"train": 1, "test": 1}
     assert summary.tags == {"Cat": 0, "Dog": 1, "Rain": 2}
     assert summary.tags_per_clip == {"1": 1, "2": 1}
-    assert any("does not name (first: Dog/-b.FLAC)" in note for note in summary.notes)
+    assert any("no table names (first: Dog/-b.FLAC)" in note for note in summary.notes)
     dataset = open_dataset(tmp_path / "set")
     assert (tmp_path / "set" / "clips.csv").is_file()
     assert dataset.audio_root == source
@@ -131,7 +131,7 @@ def test_a_name_that_fits_two_files_is_one_problem(source, tmp_path):
     (source / "Dog" / "a.ogg").write_bytes((source / "Rain" / "c.ogg").read_bytes())
     (source / "list.csv").write_text("path,tags\nDog/a,Dog\nRain/a,Rain\n")
     summary = import_dataset(source / "list.csv", tmp_path / "set")
-    assert (summary.named, summary.found, summary.left_out) == (2, 1, {"missing": 1})
+    assert (summary.named, summary.found, summary.left_out) == (2, 1, {"unclear": 1})
     assert [problem.clip for problem in open_dataset(tmp_path / "set").problems()] == ["Dog/a"]
 
 
@@ -154,7 +154,7 @@ def test_the_summary_is_a_table(source, tmp_path):
         "tags      2  1.50 a clip (1 with 1, 1 with 2)",
         "  Dog        1",
         "  Rain       2",
-        "note: left out: 2 audio files that list.csv does not name (first: Dog/-b.FLAC)",
+        "note: left out: 2 audio files that no table names (first: Dog/-b.FLAC)",
     ]
 
 
@@ -168,7 +168,7 @@ def test_groups_in_several_folds_are_counted(source, tmp_path):
 
 def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path):
     (tmp_path / "list.csv").write_text("path,tags\na.wav,Dog\n")
-    with pytest.raises(InputError, match=r"none of 1 files is usable: a\.wav \(missing\)"):
+    with pytest.raises(InputError, match=r"of 1 file none is usable: a\.wav \(missing\)"):
         import_dataset(tmp_path / "list.csv", tmp_path / "set")
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
@@ -331,9 +331,8 @@ def test_long_recordings_are_cut_and_their_events_end_with_them(source, tmp_path
         ("a", "Rain", -1.0, -1.0),
     ]
     assert summary.notes == (
-        'left out: 1 events that begin at or after the end of their clip (first: "Rain" at 5.25 s in "long", '
-        "which lasts 5.25 s)",
-        '1 events end more than 0.05 s after their clip and are cut to it (first: "Rain" at 9.00 s in "long", '
+        'left out: 1 event at or after the end of the clip (first: "Rain" at 5.25 s in "long", which lasts 5.25 s)',
+        'cut to the clip: 1 event with an end more than 0.05 s after it (first: "Rain" at 9.00 s in "long", '
         "which lasts 5.25 s)",
         "cut: 1 of 2 clips into 3 of 2 s",
         "events crossing an edge: 1 cut",
@@ -445,3 +444,65 @@ def test_unlabelled_duplicates_have_no_different_tags(source, tmp_path):
     summary = import_dataset(source / "list.csv", tmp_path / "set")
     assert (summary.duplicates.recordings, summary.duplicates.different_tags) == (1, 0)
     assert summary.labelled == {"weak": 1, "none": 1}
+
+
+def test_other_labels_are_refused_where_layers_were_made(source, tmp_path):
+    """A layer is a difference: on other labels it would say something else."""
+    (source / "list.csv").write_text("path,tags\nDog/a.wav,Dog\nRain/a.wav,Rain\n")
+    out = tmp_path / "set"
+    import_dataset(source / "list.csv", out)
+    dataset = open_dataset(out)
+    write_layer(dataset, "mine", layer_of("Dog/a"))
+    (source / "list.csv").write_text("path,tags\nDog/a.wav,Rain\nRain/a.wav,Dog\n")
+    message = r"the source's labels have changed since label layers were made for them \(mine\); import into another"
+    with pytest.raises(InputError, match=message):
+        import_dataset(source / "list.csv", out)
+    assert open_dataset(out).labels().counts().tolist() == [1, 1]
+    assert open_dataset(out).statements("mine").clip_index.tolist() == [1]
+
+
+def test_labels_in_another_order_are_the_same(source, tmp_path, monkeypatch):
+    (source / "list.csv").write_text("path,tags\nDog/a.wav,Dog;Rain\nRain/a.wav,Rain\n")
+    out = tmp_path / "set"
+    import_dataset(source / "list.csv", out)
+    write_layer(open_dataset(out), "mine", layer_of("Dog/a"))
+    write = importing.write_dataset
+
+    def backwards(*args, labels, **how):
+        return write(*args, labels=labels.take(list(range(labels.num_rows))[::-1]), **how)
+
+    monkeypatch.setattr(importing, "write_dataset", backwards)
+    import_dataset(source / "list.csv", out, tables="csv")
+    assert open_dataset(out).layers() == ["given", "mine"]
+
+
+def test_nothing_usable_names_the_layout_and_what_else_it_may_be(source, tmp_path):
+    table = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\nabc_0\t0\t1\t/m/0bt9lr\n"
+    (source / "audioset_eval_strong.tsv").write_text(table)
+    (source / "eval_segments.csv").write_text('# YTID\nabc, 0.000, 10.000, "/m/0bt9lr"\n')
+    with pytest.raises(InputError) as caught:
+        import_dataset(source, tmp_path / "set")
+    assert str(caught.value).endswith(
+        "of 1 file none is usable: abc (missing); the layout audioset-strong was found by looking; it may also be read "
+        "with --format audioset or --format folder"
+    )
+    with pytest.raises(InputError, match=r"none is usable: abc \(missing\)$"):
+        import_dataset(source, tmp_path / "set", "audioset")
+
+
+@pytest.mark.parametrize(
+    ("name", "header"), [("list.csv", "path,tags"), ("weak.tsv", "filename\tevent_labels"), ("esc50.csv", None)]
+)
+def test_a_source_without_rows_names_no_clips(tmp_path, name, header):
+    (tmp_path / name).write_text(f"{header or 'filename,fold,target,category'}\n")
+    with pytest.raises(InputError, match=rf"{name}: names no clips \(read as "):
+        import_dataset(tmp_path / name, tmp_path / "set")
+
+
+def test_tags_per_clip_are_those_of_annotated_clips(source, tmp_path):
+    rows = "Dog/a.wav,Dog;Rain,weak\nRain/a.wav,,weak\nRain/c.ogg,,none\nDog/-b.FLAC,,none\n"
+    (source / "list.csv").write_text(f"path,tags,labelled\n{rows}")
+    summary = import_dataset(source / "list.csv", tmp_path / "set")
+    assert summary.tags_per_clip == {"0": 1, "2": 1}
+    assert summary.cardinality == 1
+    assert "tags      2  1.00 a clip that is not labelled none (1 with 0, 1 with 2)" in summary.lines()

@@ -11,6 +11,7 @@ Outcome = Literal["left out", "kept"]
 # Kind: outcome, meaning. The order is that of what is looked at first.
 KINDS: dict[str, tuple[Outcome, str]] = {
     "missing": ("left out", "there is no file of that name"),
+    "unclear": ("left out", "several files fit the clip, or several clips fit the file"),
     "dangling link": ("left out", "a link to a file that is not there"),
     "directory": ("left out", "a folder stands where the file should be"),
     "not a file": ("left out", "a pipe, socket or device stands where the file should be"),

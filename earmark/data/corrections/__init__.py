@@ -21,7 +21,7 @@ from earmark.data.dataset import Dataset, write_layer
 from earmark.data.formats.beside import is_text_file
 from earmark.data.statements import WEAK, Statements
 from earmark.data.tables import LABEL_SCHEMA
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 __all__ = ["CorrectionSummary", "import_labels"]
 
@@ -81,14 +81,16 @@ def import_labels(dataset: Dataset, source: Path, name: str, parent: str = layer
     """
     if not source.exists():
         raise InputError(f"{source}: there is no such file or folder")
+    layers.check_new(dataset.folder, name, parent)
     before = dataset.statements(parent)
     is_tracks = source.is_dir() or is_text_file(source.name)
     corrected = read_tracks(dataset, source) if is_tracks else read_table(dataset, source)
     found = difference(before, corrected, len(dataset.vocabulary))
     if not len(found.layer):
+        why = "; ".join([*_why_nothing(corrected, found), *corrected.notes])
         raise InputError(
-            f'{source}: says nothing of {len(corrected.named)} clips that is not in force in "{parent}"; no layer is '
-            "written"
+            f'{source}: says nothing of {counted(len(corrected.named), "clip")} that is not in force in "{parent}"; '
+            f"no layer is written{f' ({why})' if why else ''}"
         )
     table = _label_table(dataset, found.layer)
     write_layer(dataset, name, table, parent, written_by=f"earmark import --labels-from {source}")
@@ -127,8 +129,20 @@ def _notes(dataset: Dataset, corrected: Corrected, found: Difference) -> Iterato
     if not corrected.has_times:
         yield "the source has no times: events in force of a tag that it names stay as they are"
     if found.idle:
-        yield f"corrections of value 0 that nothing in force fits: {found.idle}"
+        yield _idle_note(found)
     unlabelled = int((dataset.column("labelled")[corrected.named] == "none").sum()) if len(corrected.named) else 0
     if unlabelled:
         yield f"{unlabelled} of the clips are labelled none in the clip table, so that no layer counts for them"
     yield from corrected.notes
+
+
+def _why_nothing(corrected: Corrected, found: Difference) -> Iterator[str]:
+    holds = int((corrected.said.value == 1).sum())
+    if holds:
+        yield f"in force already: {counted(holds, 'label')}"
+    if found.idle:
+        yield _idle_note(found)
+
+
+def _idle_note(found: Difference) -> str:
+    return f"corrections of value 0 that nothing in force fits: {found.idle}"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from earmark.data.audio.containers import AUDIO_SUFFIXES
 from earmark.data.dataset import Dataset
 from earmark.data.formats.imported import without_suffix
-from earmark.errors import did_you_mean
+from earmark.errors import counted, did_you_mean, first_few
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -46,9 +46,14 @@ class Pieces:
 
 
 class ClipNames:
-    """The names of a data set's clips and recordings."""
+    """The names of a data set's clips and recordings.
+
+    Attributes:
+        several: how many clips or recordings are called so, of names that were looked up and mean more than one.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
+        self.several: dict[str, str] = {}
         self._clips = dataset.clips
         self._root = f"{dataset.audio_root}/"
         self._onset_s, self._offset_s = dataset.column("onset"), dataset.column("offset")
@@ -64,6 +69,7 @@ class ClipNames:
         for keys in (clip, pc.replace_substring(clip, "/", "_")):
             rest = [name for name in names if name not in found]
             found |= _places(rest, [without_suffix(name) for name in rest], keys)
+        self.several |= {name: counted(len(rows), "clip") for name, rows in found.items() if len(rows) > 1}
         return {name: np.array(rows, np.int64) for name, rows in found.items() if len(rows) == 1}
 
     def of_recordings(self, names: Sequence[str]) -> dict[str, IntArray]:
@@ -77,6 +83,8 @@ class ClipNames:
                 if len(recordings) == 1:
                     found[name] = self._rows_of(recordings[0])
                     del unknown[name]
+                else:
+                    self.several[name] = counted(len(recordings), "recording")
         return found
 
     def pieces(self, names: Sequence[str], clips: Mapping[str, IntArray], recordings: Mapping[str, IntArray]) -> Pieces:
@@ -96,8 +104,15 @@ class ClipNames:
             np.nan_to_num(end_s, nan=np.inf),
         )
 
+    def unclear(self, unknown: Sequence[str]) -> list[str]:
+        """What should be said of names that mean nothing because they mean several."""
+        several = [f"{name} ({self.several[name]} are called so)" for name in unknown if name in self.several]
+        return [f"names that are not clear: {first_few(several)}"] if several else []
+
     def nearest(self, name: str) -> str:
-        """The end of a message about an unknown name: the nearest clip."""
+        """The end of a message about an unknown name: how many are called so, or the nearest clip."""
+        if name in self.several:
+            return f": {self.several[name]} are called so"
         known = self._clips["clip"]
         alike = known.filter(pc.starts_with(known, name[:3]))
         return did_you_mean(name, (alike if len(alike) else known).slice(0, _COMPARED).to_pylist())

@@ -1,6 +1,6 @@
 """Corrected labels in a table: a column that names the clip, one for the tag, and if wanted onset, offset and value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from earmark.data.corrections.clip_names import ClipNames, FloatArray, IntArray
 from earmark.data.corrections.corrected import Corrected, Named, in_clips, ranges, unknown_names
 from earmark.data.dataset import Dataset
+from earmark.data.exporting.text_tables import NO_COMMA, plain_names
 from earmark.data.formats.beside import Tally
+from earmark.data.formats.imported import names_in_cell
 from earmark.data.statements import Statements
 from earmark.data.table_files import TableFile, as_mask, read_table_file
 from earmark.data.tables import repeats, seconds
@@ -53,7 +55,11 @@ def read_table(dataset: Dataset, source: Path) -> Corrected:
         is_complete=not file.has("value"),
         has_times=file.has("onset"),
         unknown=unknown,
-        notes=(*([f"columns not read: {first_few(unread, 12)}"] if unread else []), *tally.notes()),
+        notes=(
+            *([f"columns not read: {first_few(unread, 12)}"] if unread else []),
+            *lookup.unclear(unknown),
+            *tally.notes(),
+        ),
     )
 
 
@@ -77,7 +83,8 @@ def _tags(file: TableFile, vocabulary: Vocabulary, is_known: BoolArray) -> tuple
     """Every tag of every row whose clip is known: the row, and the tag's place in the vocabulary."""
     coded = pc.fill_null(file.text("tag"), "").combine_chunks().dictionary_encode()
     code = np.asarray(coded.indices, dtype=np.int64)
-    cells = [_tags_of_cell(cell, vocabulary) for cell in coded.dictionary.to_pylist()]
+    exported = dict(zip(plain_names(vocabulary.tags, *NO_COMMA), vocabulary.tags, strict=True))
+    cells = [_tags_of_cell(cell, vocabulary, exported) for cell in coded.dictionary.to_pylist()]
     strange = [next((tag for tag in tags if tag not in vocabulary), None) for tags in cells]
     is_strange = np.array([tag is not None for tag in strange], np.bool_)
     file.refuse(
@@ -96,12 +103,19 @@ def _tags(file: TableFile, vocabulary: Vocabulary, is_known: BoolArray) -> tuple
     return np.repeat(rows, count), tags[ranges(first[code[rows]], count)]
 
 
-def _tags_of_cell(cell: str, vocabulary: Vocabulary) -> Sequence[str]:
-    """The tags in a cell: the cell itself if it is one, else what is between `;`, or `,` where it has no `;`."""
+def _tags_of_cell(cell: str, vocabulary: Vocabulary, exported: Mapping[str, str]) -> Sequence[str]:
+    """The tags in a cell: the cell itself if it is one, else what stands between `;` or `,`, the longest known ones.
+
+    Args:
+        exported: the tag of every name that the DCASE export writes; looked at where the tags' own names do not fit.
+    """
     if cell.strip() in vocabulary:
         return [cell.strip()]
-    parts = (part.strip() for part in cell.split(";" if ";" in cell else ","))
-    return list(dict.fromkeys(part for part in parts if part))
+    names = names_in_cell(cell, ",;", vocabulary)
+    if any(name not in vocabulary for name in names):
+        spelled = [exported.get(name, name) for name in names_in_cell(cell, ",;", {*exported, *vocabulary})]
+        names = spelled if all(name in vocabulary for name in spelled) else names
+    return list(dict.fromkeys(names))
 
 
 def _times(file: TableFile) -> FloatArray:

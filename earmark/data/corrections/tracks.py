@@ -11,11 +11,14 @@ from earmark.data.corrections.clip_names import ClipNames, IntArray, Pieces
 from earmark.data.corrections.corrected import TOLERANCE_S, Corrected, Named, in_clips, unknown_names
 from earmark.data.dataset import Dataset
 from earmark.data.formats.audacity import is_label_track, read_track
-from earmark.data.formats.beside import SUFFIX, Events, Tally, first_line, names_meant, text_files
+from earmark.data.formats.beside import SUFFIX, Events, Tally, is_blank, names_meant, text_files
 from earmark.data.formats.raven import is_selection_table, read_selections
 from earmark.data.statements import WEAK, Statements
+from earmark.data.table_files import CSV_SUFFIXES
 from earmark.data.tables import repeats
 from earmark.errors import InputError, did_you_mean
+
+TABLE_SUFFIXES = (*CSV_SUFFIXES, ".parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +36,14 @@ def read_tracks(dataset: Dataset, source: Path) -> Corrected:
     Times are those of the recording where the name is one, else of the clip.
 
     Raises:
-        InputError: none is of a clip that is known, a tag is not in the vocabulary, or a line does not hold.
+        InputError: there is none, or none of a clip that is known, a tag is not in the vocabulary, or a line does not
+            hold.
     """
-    lookup, tally = ClipNames(dataset), Tally()
-    tracks = list(_tracks(source, tally))
+    folder = source if source.is_dir() else source.parent
+    lookup, tally = ClipNames(dataset), Tally(folder)
+    tracks = list(_tracks(source, lookup, tally))
+    if not tracks:
+        raise InputError(f"{source}: must hold label tracks or selection tables (.txt), found none{_tables(folder)}")
     spelled = list(dict.fromkeys(name for track in tracks for name in track.names))
     recordings = lookup.of_recordings(spelled)
     clips = lookup.of_clips([name for name in spelled if name not in recordings])
@@ -49,7 +56,7 @@ def read_tracks(dataset: Dataset, source: Path) -> Corrected:
     events = Named(
         names,
         np.repeat(np.array(known, np.int64), [len(tracks[index].events.tags) for index in known]),
-        _tags(dataset, source, [tracks[index] for index in known]),
+        _tags(dataset, [tracks[index] for index in known]),
         np.concatenate([np.stack([part.onset_s, part.offset_s]) for part in (tracks[i].events for i in known)], axis=1),
     )
     _, piece, said = in_clips(events, pieces, tally)
@@ -61,25 +68,56 @@ def read_tracks(dataset: Dataset, source: Path) -> Corrected:
         is_complete=True,
         has_times=True,
         unknown=unknown,
-        notes=tuple(tally.notes()),
+        notes=(*lookup.unclear(unknown), *tally.notes()),
     )
 
 
-def _tracks(source: Path, tally: Tally) -> Iterator[_Track]:
+def _tracks(source: Path, lookup: ClipNames, tally: Tally) -> Iterator[_Track]:
     """Every track of the source, a selection table of several recordings as one for each."""
-    folder = source if source.is_dir() else source.parent
-    for table in text_files(source) if source.is_dir() else [source.name]:
-        path, inside = folder / table, posixpath.dirname(table)
-        if is_selection_table(path):
-            events = read_selections(path, tally)
-            if events.recordings is None:
-                yield _Track(_spelled(inside, names_meant(table)), events)
-            else:
-                yield from _by_recording(inside, events)
-        elif is_label_track(path) or not first_line(path):
-            yield _Track(_spelled(inside, [posixpath.basename(table)[: -len(SUFFIX)]]), read_track(path, tally))
-        elif path == source:
-            read_track(path, tally)
+    if not source.is_dir():
+        yield from _tracks_of_file(source, "", tally)
+        return
+    others = []
+    for table in text_files(source):
+        path, inside = source / table, posixpath.dirname(table)
+        if is_selection_table(path) or is_label_track(path) or is_blank(path):
+            yield from _tracks_of_file(path, inside, tally)
+        else:
+            others.append(table)
+    names = {table: _spelled(posixpath.dirname(table), names_meant(table)) for table in others}
+    known = _known(lookup, [name for spelled in names.values() for name in spelled])
+    for table in others:
+        # A text that is called like a recording is a track, and a broken one must not be passed over.
+        if known.isdisjoint(names[table]):
+            tally.add("texts that are no tracks and called like no recording, passed over", table)
+        else:
+            yield _Track(names[table], read_track(source / table, tally))
+
+
+def _tracks_of_file(path: Path, inside: str, tally: Tally) -> Iterator[_Track]:
+    """The tracks in a file that lies in a folder of the source."""
+    own_name = path.name[: -len(SUFFIX)]
+    if is_selection_table(path):
+        events = read_selections(path, tally)
+        if events.recordings is None:
+            yield _Track(_spelled(inside, names_meant(path.name)), events)
+        else:
+            yield from _by_recording(inside, events)
+    elif is_blank(path):
+        # Of either kind.
+        yield _Track(_spelled(inside, [own_name, *names_meant(path.name)]), read_track(path, tally))
+    else:
+        yield _Track(_spelled(inside, [own_name]), read_track(path, tally))
+
+
+def _known(lookup: ClipNames, names: Sequence[str]) -> set[str]:
+    return {*lookup.of_recordings(names), *lookup.of_clips(names)}
+
+
+def _tables(folder: Path) -> str:
+    """The end of a message about a folder without tracks: that a table is given itself."""
+    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    return f"; give a table itself, such as {tables[0]}" if tables else ""
 
 
 def _by_recording(inside: str, events: Events) -> Iterator[_Track]:
@@ -88,7 +126,13 @@ def _by_recording(inside: str, events: Events) -> Iterator[_Track]:
     tags, order = np.array(events.tags, dtype=object), np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(place)))
     for name, rows in zip(events.named, np.split(order, ends[:-1]), strict=True):
-        yield _Track(_spelled(inside, [name]), Events(tags[rows].tolist(), events.onset_s[rows], events.offset_s[rows]))
+        some = Events(
+            tags[rows].tolist(),
+            events.onset_s[rows],
+            events.offset_s[rows],
+            lambda event, rows=rows: events.place(int(rows[event])),  # type: ignore[misc]
+        )
+        yield _Track(_spelled(inside, [name]), some)
 
 
 def _spelled(inside: str, names: Sequence[str]) -> list[str]:
@@ -96,15 +140,15 @@ def _spelled(inside: str, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(spelled for name in names for spelled in (posixpath.join(inside, name), name)))
 
 
-def _tags(dataset: Dataset, source: Path, tracks: Sequence[_Track]) -> IntArray:
+def _tags(dataset: Dataset, tracks: Sequence[_Track]) -> IntArray:
     """The place of every event's tag in the vocabulary."""
     vocabulary = dataset.vocabulary
     for track in tracks:
         for tag in dict.fromkeys(track.events.tags):
             if tag not in vocabulary:
                 raise InputError(
-                    f'{source}: tag must be in the vocabulary of {len(vocabulary)}, got "{tag}" '
-                    f'(of "{track.names[0]}"){did_you_mean(tag, vocabulary)}'
+                    f"{track.events.place(track.events.tags.index(tag))}: tag must be in the vocabulary of "
+                    f'{len(vocabulary)}, got "{tag}"{did_you_mean(tag, vocabulary)}'
                 )
     place = {tag: index for index, tag in enumerate(vocabulary)}
     return np.array([place[tag] for track in tracks for tag in track.events.tags], np.int64)

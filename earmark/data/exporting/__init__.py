@@ -1,7 +1,5 @@
 """A data set written in a published layout, whole or not at all, and what the layout cannot hold, counted."""
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from earmark.data.exporting.content import Content, content_of
 from earmark.data.exporting.placing import AUDIO_WORDS, Audio
 from earmark.data.exporting.summary import ExportSummary, Written, by_kind
 from earmark.errors import InputError, did_you_mean
+from earmark.files import new_folder
 
 __all__ = ["EXPORTS", "ExportSummary", "export_dataset"]
 
@@ -46,21 +45,14 @@ def export_dataset(
         raise InputError(f'unknown layout "{layout}"{did_you_mean(layout, EXPORTS)}')
     if audio not in AUDIO_WORDS:
         raise InputError(f'audio must be one of {", ".join(AUDIO_WORDS)}, got "{audio}"')
-    _check_free(out)
-    content, unusable, lost_values = content_of(dataset, layer)
-    place = out.resolve()
-    aside = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        aside.mkdir(parents=True)
+    with new_folder(out) as aside:
+        content, unusable, lost_values = content_of(dataset, layer)
         written = EXPORTS[layout](content, Audio(audio, dataset.audio_root, aside))
         problems = [*unusable, *written.problems]
         left_out, first_left_out = by_kind(problems)
         if not written.clips:
             shown = ", ".join(f"{kind} ({first_left_out[kind]})" for kind in left_out) or "there are none to write"
             raise InputError(f"{dataset.folder}: must have clips that {layout} can hold: {shown}")
-        aside.replace(place)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return ExportSummary(
         folder=str(out),
         layout=layout,
@@ -72,15 +64,9 @@ def export_dataset(
         events=written.events,
         tables=written.tables,
         files=written.files,
+        cut=written.cut,
         left_out=left_out,
         losses=(*lost_values, *written.losses),
         notes=tuple(written.notes),
         first_left_out=first_left_out,
     )
-
-
-def _check_free(out: Path) -> None:
-    """Raises InputError unless a folder can be made there."""
-    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        was = "a link" if out.is_symlink() else "a folder with something in it" if out.is_dir() else "a file"
-        raise InputError(f"{out}: must be a folder that is not there yet, or empty, found {was}; choose another folder")

@@ -4,10 +4,11 @@ A recording that annotators were asked about has a track, empty if nothing is he
 """
 
 from earmark.data.exporting.content import Content
+from earmark.data.exporting.joining import Pieces
 from earmark.data.exporting.placing import Audio
 from earmark.data.exporting.summary import Written
 from earmark.data.exporting.text_tables import changed_names, plain_names
-from earmark.data.exporting.tracks import Pieces, tracks_of
+from earmark.data.exporting.tracks import tracks_of
 
 
 def write(content: Content, audio: Audio) -> Written:

@@ -20,7 +20,7 @@ from earmark.data.exporting.placing import Audio, clip_files, cut_note
 from earmark.data.exporting.summary import Written
 from earmark.data.exporting.text_tables import as_seconds, milliseconds, plain_names
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import first_few
+from earmark.errors import counted, first_few
 
 LIST_OF = {
     "train": "unbalanced_train_segments",
@@ -57,6 +57,7 @@ def write(content: Content, audio: Audio) -> Written:
         events=0,
         tables=1 + len(names),
         files=content.num_clips,
+        cut=content.num_stretches,
         problems=problems,
         losses=(*_losses(content, id_, unasked), *losses(content, {"split", "group", "tags", "ids"})),
         notes=(*_notes(content, id_, start_ms), *cut_note(content, audio)),
@@ -65,15 +66,16 @@ def write(content: Content, audio: Audio) -> Written:
 
 def _segments(clips: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Id and start in milliseconds of every clip, each pair once."""
-    ids, starts, taken = [], [], set()
+    ids, starts, taken, tried = [], [], set(), dict[tuple[str, int], int]()
     for clip in clips:
         match = _SEGMENT.fullmatch(clip)
         stem, start = (match[1], int(match[2])) if match else (clip, 0)
         stem = _NO_ID.sub("_", safe_name(stem))
-        free, number = stem, 1
+        free, number = stem, tried.get((stem, start), 1)
         while (free, start) in taken:
             number += 1
             free = f"{stem}_{number}"
+        tried[stem, start] = number
         taken.add((free, start))
         ids.append(free)
         starts.append(start)
@@ -120,17 +122,18 @@ def _write_list(
 def _losses(content: Content, ids: npt.NDArray[np.object_], unasked: int) -> Iterator[str]:
     events = int(content.is_strong.sum())
     if events:
-        yield f"times of {events} events"
+        yield f"times of {counted(events, 'event')}"
     strong = int((content.column("labelled") == "strong").sum())
     if strong:
-        yield f"that {strong} clips are labelled strong: here all are labelled weak"
+        yield f"that {counted(strong, 'clip', 'are')} labelled strong: here all are labelled weak"
     if unasked:
-        yield f"{unasked} clips labelled none: left out, because a segment without tags counts as having none of them"
+        clips = counted(unasked, "clip")
+        yield f"{clips} labelled none: left out, because a segment without tags counts as having none of them"
     _, of_id, count = np.unique(ids.astype(str), return_inverse=True, return_counts=True)
     shared = in_shared_groups(content) | (count[of_id] > 1)
     groups = int((shared & (content.column("group") != ids)).sum())
     if groups:
-        yield f"group of {groups} clips: here those of one id are one group"
+        yield f"group of {counted(groups, 'clip')}: here those of one id are one group"
 
 
 def _notes(content: Content, ids: npt.NDArray[np.object_], start_ms: npt.NDArray[np.int64]) -> Iterator[str]:
@@ -138,11 +141,12 @@ def _notes(content: Content, ids: npt.NDArray[np.object_], start_ms: npt.NDArray
     segments = (f"{id_}_{start}" for id_, start in zip(ids, start_ms, strict=True))
     changed = [f"{clip} is {segment}" for clip, segment in zip(clips, segments, strict=True) if clip != segment]
     if changed:
-        yield f"{len(changed)} clips are called otherwise than here: {first_few(changed, 2)}"
+        yield f"{counted(len(changed), 'clip', 'are')} called otherwise than here: {first_few(changed, 2)}"
     split = content.column("split")
     no_split = sum(name is None for name in split)
     if no_split:
-        yield f"{no_split} clips without a split are in {LIST_OF['train']}.csv"
+        yield f"{counted(no_split, 'clip')} without a split: in {LIST_OF['train']}.csv"
     validation = int((split == "validation").sum())
     if validation:
-        yield f"{validation} clips of validation are in {LIST_OF['validation']}.csv, a list that AudioSet does not have"
+        validated = counted(validation, "clip")
+        yield f"{validated} of validation: in {LIST_OF['validation']}.csv, a list that AudioSet does not have"

@@ -11,6 +11,7 @@ from earmark.data.audio.problems import Problem, problem_of
 from earmark.data.dataset import Dataset
 from earmark.data.inspection import inspect_recordings
 from earmark.data.statements import WEAK, BoolArray, IntArray, Statements, pairs
+from earmark.errors import counted
 
 SecondsArray = npt.NDArray[np.float64]
 
@@ -39,6 +40,11 @@ class Content:
     def num_clips(self) -> int:
         """The clips."""
         return len(self.rows)
+
+    @property
+    def num_stretches(self) -> int:
+        """The clips that are not all of their recording."""
+        return int((~np.isnan(self.onset_s)).sum())
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """A column of the clip table, see `Dataset.column`, (clip,)."""
@@ -99,8 +105,8 @@ def content_of(dataset: Dataset, layer: str) -> tuple[Content, list[Problem], li
         problems.append(problem_of("outside recording", path, clip, detail))
     everything = Content(dataset, np.arange(dataset.num_clips), decided, onset_s, duration_s)
     below, soft = len(statements) - len(decided), int((decided.value < 1).sum())
-    lost = [f"{below} labels of a value below {DECIDED:g}"] if below else []
-    lost += [f"the value of {soft} labels, of {DECIDED:g} to 1: written as plain labels"] if soft else []
+    lost = [f"{counted(below, 'label')} of a value below {DECIDED:g}"] if below else []
+    lost += [f"the value of {counted(soft, 'label')}, of {DECIDED:g} to 1: written as plain labels"] if soft else []
     return everything.at(np.flatnonzero(~np.isnan(duration_s))), problems, lost
 
 
@@ -136,15 +142,15 @@ def losses(content: Content, holds: Collection[str]) -> Iterator[str]:
     }
     for name, is_given in columns.items():
         if name not in holds and is_given.any():
-            yield f"{name} of {int(is_given.sum())} clips"
+            yield f"{name} of {counted(int(is_given.sum()), 'clip')}"
     not_annotated = dataset.about.get("not_annotated", ())
     if not_annotated:
-        yield f"that {len(not_annotated)} tags were not annotated"
+        yield f"that {counted(len(not_annotated), 'tag', 'were')} not annotated"
     unused = len(dataset.vocabulary) - len(np.unique(content.statements.tag_index))
     if "tags" not in holds and unused:
-        yield f"{unused} tags of the vocabulary that no clip has"
+        yield f"{counted(unused, 'tag')} of the vocabulary that no clip has"
     if "ids" not in holds and dataset.vocabulary.ids is not None:
-        yield f"ids of {len(dataset.vocabulary)} tags"
+        yield f"ids of {counted(len(dataset.vocabulary), 'tag')}"
 
 
 def in_shared_groups(content: Content) -> BoolArray:

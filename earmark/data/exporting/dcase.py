@@ -17,6 +17,7 @@ from earmark.data.exporting.file_names import clip_file_names, renamed_note
 from earmark.data.exporting.placing import Audio, clip_files, cut_note
 from earmark.data.exporting.summary import Written
 from earmark.data.exporting.text_tables import (
+    NO_COMMA,
     as_seconds,
     changed_names,
     finer_times,
@@ -26,6 +27,7 @@ from earmark.data.exporting.text_tables import (
     write_rows,
 )
 from earmark.data.tables import SPLITS
+from earmark.errors import counted
 
 # The table of clips by what annotators were asked for.
 TABLE_OF = {"strong": "strong", "weak": "weak", "none": "unlabelled"}
@@ -43,7 +45,7 @@ def write(content: Content, audio: Audio) -> Written:
     placed, problems = audio.place(clip_files(content, targets))
     content = content.at(placed)
     filename, split, table = (np.array(values, object)[placed] for values in (names, splits, tables))
-    tags = plain_names(content.dataset.vocabulary.tags, ",", ";")
+    tags = plain_names(content.dataset.vocabulary.tags, *NO_COMMA)
     num_tables = 0
     for name in SPLITS:
         here = np.flatnonzero(split == name)
@@ -57,6 +59,7 @@ def write(content: Content, audio: Audio) -> Written:
         events=int(strong.is_strong.sum()),
         tables=num_tables,
         files=content.num_clips,
+        cut=content.num_stretches,
         problems=problems,
         losses=(*_label_losses(content, table), *losses(content, {"split"}), *changed_names(content, tags)),
         notes=(*_notes(content, filename), *cut_note(content, audio)),
@@ -116,13 +119,13 @@ def _label_losses(content: Content, table: Names) -> Iterator[str]:
     of = table[said.clip_index]
     timed = is_strong & (of == "weak")
     if timed.any():
-        yield f"times of {int(timed.sum())} events in clips labelled weak"
+        yield f"times of {counted(int(timed.sum()), 'event')} in clips labelled weak"
     untimed = ~is_strong & ~content.is_implied & (of == "strong")
     if untimed.any():
-        yield f"{int(untimed.sum())} labels without times in clips labelled strong"
+        yield f"{counted(int(untimed.sum()), 'label')} without times in clips labelled strong"
     unasked = int((of == "unlabelled").sum())
     if unasked:
-        yield f"{unasked} labels of clips labelled none"
+        yield f"{counted(unasked, 'label')} of clips labelled none"
     yield from finer_times(said.at(is_strong & (of == "strong")))
 
 
@@ -130,4 +133,4 @@ def _notes(content: Content, filename: Names) -> Iterator[str]:
     yield from renamed_note(content.column("clip"), filename)
     no_split = int(sum(split is None for split in content.column("split")))
     if no_split:
-        yield f"{no_split} clips without a split are among {NO_SPLIT}"
+        yield f"{counted(no_split, 'clip')} without a split: among {NO_SPLIT}"

@@ -12,7 +12,7 @@ from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import inspect_audio
 from earmark.data.exporting.content import Content
 from earmark.data.formats.imported import without_suffix
-from earmark.errors import first_few
+from earmark.errors import counted, first_few
 from earmark.files import digest_of
 
 # What is cut from a recording is written so.
@@ -111,7 +111,7 @@ def renamed_note(clips: Iterable[str], names: Iterable[str]) -> Iterator[str]:
     """Which clips' files are not called like the clip, if any are not."""
     changed = [f"{clip} is {name}" for clip, name in zip(clips, names, strict=True) if without_suffix(name) != clip]
     if changed:
-        yield f"{len(changed)} clips are called otherwise than here: {first_few(changed, 2)}"
+        yield f"{counted(len(changed), 'clip', 'are')} called otherwise than here: {first_few(changed, 2)}"
 
 
 def clip_suffixes(content: Content) -> list[str]:

@@ -23,6 +23,7 @@ from earmark.data.exporting.placing import Audio, clip_files, cut_note
 from earmark.data.exporting.summary import Written
 from earmark.data.statements import IntArray
 from earmark.data.tables import SPLITS
+from earmark.errors import counted
 
 NO_SPLIT = "train"
 SCHEMA = pa.schema(
@@ -70,6 +71,7 @@ def write(content: Content, audio: Audio) -> Written:
         events=int(content.is_strong.sum()),
         tables=len(tables),
         files=content.num_clips,
+        cut=content.num_stretches,
         problems=problems,
         losses=tuple(losses(content, {"split", "fold", "group", "verified"})),
         notes=(*_notes(content, audio, is_json), *cut_note(content, audio)),
@@ -191,7 +193,7 @@ def _card_text(content: Content, schema: pa.Schema) -> Iterator[str]:
 def _notes(content: Content, audio: Audio, is_json: bool) -> Iterator[str]:
     no_split = sum(split is None for split in content.column("split"))
     if no_split:
-        yield f"{no_split} clips without a split are in {NO_SPLIT}"
+        yield f"{counted(no_split, 'clip')} without a split: in {NO_SPLIT}"
     if not is_json:
         yield "metadata.parquet instead of metadata.jsonl: a split has nothing in a column that another split fills"
     if audio.how == "none":

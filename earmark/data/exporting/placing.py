@@ -16,7 +16,7 @@ from earmark.data.audio.reading import inspect_audio, read_audio
 from earmark.data.exporting.content import Content, SecondsArray
 from earmark.data.inspection import in_order
 from earmark.data.statements import IntArray
-from earmark.errors import InputError
+from earmark.errors import InputError, counted
 from earmark.progress import progress_bar
 
 FILES_A_TASK = 64
@@ -144,6 +144,5 @@ def _check_file(path: Path) -> None:
 
 def cut_note(content: Content, audio: Audio) -> Iterator[str]:
     """Which clips' audio is new, if any's is."""
-    stretches = int((~np.isnan(content.onset_s)).sum())
-    if stretches and audio.how != "none":
-        yield f"{stretches} clips are stretches of recordings: cut from them, as mono WAV of 16 bit"
+    if content.num_stretches and audio.how != "none":
+        yield f"stretches of recordings: {counted(content.num_stretches, 'clip')}, cut from them as mono WAV of 16 bit"

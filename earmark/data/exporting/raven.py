@@ -8,10 +8,11 @@ import numpy as np
 from earmark.data.audio.problems import AudioError, Problem
 from earmark.data.audio.reading import inspect_audio
 from earmark.data.exporting.content import Content
+from earmark.data.exporting.joining import Pieces
 from earmark.data.exporting.placing import Audio
 from earmark.data.exporting.summary import Written
 from earmark.data.exporting.text_tables import changed_names, plain_names
-from earmark.data.exporting.tracks import Pieces, tracks_of
+from earmark.data.exporting.tracks import tracks_of
 from earmark.data.inspection import in_order
 
 COLUMNS = (

@@ -14,7 +14,7 @@ class Written:
 
     Attributes:
         clips: those that are in its tables; `labels` of them without times, `events` with times.
-        files: audio files, or with audio "none" the names of such.
+        files: audio files, or with audio "none" the names of such; `cut` of them stretches of recordings.
         problems: clips or recordings that are left out.
         losses: what the layout cannot hold of what is written, counted.
         notes: what should be known of what is written.
@@ -25,6 +25,7 @@ class Written:
     events: int
     tables: int
     files: int
+    cut: int = 0
     problems: Sequence[Problem] = ()
     losses: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -37,7 +38,7 @@ class ExportSummary:
     Attributes:
         folder, layout, dataset, layer: what was written where, of which labels.
         audio: how recordings were placed: link, copy or none.
-        clips, labels, events, tables, files: as in `Written`.
+        clips, labels, events, tables, files, cut: as in `Written`.
         left_out: clips (or recordings) whose audio cannot be used, by kind; nothing if all is well.
         losses: what the layout cannot hold, counted.
         notes: what should be known.
@@ -53,6 +54,7 @@ class ExportSummary:
     events: int
     tables: int
     files: int
+    cut: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -76,7 +78,11 @@ class ExportSummary:
         yield "events", self.events, ""
         yield "tables", self.tables, ""
         placed = {"link": "links to whole recordings", "copy": "copied", "none": "named in tables, none placed"}
-        yield "audio files", self.files, placed[self.audio]
+        whole = self.files if self.audio == "none" else self.files - self.cut
+        if whole or not self.files:
+            yield "audio files", whole, placed[self.audio]
+        if whole < self.files:
+            yield "audio files", self.files - whole, "cut from recordings"
         for kind, count in self.left_out.items():
             yield "left out", count, f"{kind} ({self.first_left_out[kind]})"
 

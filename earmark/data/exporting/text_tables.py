@@ -10,10 +10,12 @@ import numpy as np
 
 from earmark.data.exporting.content import Content, SecondsArray
 from earmark.data.statements import IntArray, Statements
-from earmark.errors import first_few
+from earmark.errors import counted, first_few
 
 # Less is what seconds in floating point are off.
 SAME_MS = 1e-6
+# Where a cell holds tags with commas between them.
+NO_COMMA = (",", ";")
 
 
 def milliseconds(seconds: SecondsArray) -> IntArray:
@@ -41,12 +43,13 @@ def plain_names(names: Sequence[str], cannot_hold: str, instead: str) -> list[st
     """
     bare = [re.sub(cannot_hold, instead, name).strip() or "_" for name in names]
     taken = {name for name, plain in zip(names, bare, strict=True) if name == plain}
-    result = []
+    result, tried = [], dict[str, int]()
     for name, plain in zip(names, bare, strict=True):
-        free, number = plain, 1
+        free, number = plain, tried.get(plain, 1)
         while free != name and free in taken:
             number += 1
             free = f"{plain}_{number}"
+        tried[plain] = number
         taken.add(free)
         result.append(free)
     return result
@@ -58,7 +61,7 @@ def changed_names(content: Content, plain: Sequence[str]) -> Iterator[str]:
     used = np.unique(content.statements.tag_index).tolist()
     changed = [f'"{tags[index]}" is "{plain[index]}"' for index in used if tags[index] != plain[index]]
     if changed:
-        yield f"the names of {len(changed)} tags as they are: {first_few(changed)}"
+        yield f"the names of {counted(len(changed), 'tag')} as they are: {first_few(changed)}"
 
 
 def write_rows(path: Path, rows: Iterable[Sequence[Any]], delimiter: str) -> None:
@@ -79,4 +82,4 @@ def finer_times(events: Statements) -> Iterator[str]:
     times_ms = np.stack([events.onset, events.offset]) * 1000
     finer = int((np.abs(times_ms - np.rint(times_ms)) > SAME_MS).any(0).sum())
     if finer:
-        yield f"times finer than a millisecond, of {finer} events: rounded"
+        yield f"times finer than a millisecond, of {counted(finer, 'event')}: rounded"

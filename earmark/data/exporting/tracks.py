@@ -1,12 +1,13 @@
 """Whole recordings with their events, put back together from the clips that were cut from them.
 
 An event that was cut at the edge of a clip is one again where its pieces meet, or, of clips that overlap, where they
-share time. Two events of one tag that really meet at an edge become one as well: nothing tells them from a cut one.
+share time, see `joining`. Two events of one tag that really meet at an edge become one as well: nothing tells them from
+a cut one.
 """
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,44 +15,11 @@ import numpy.typing as npt
 from earmark.data.audio.problems import Problem
 from earmark.data.exporting.content import Content, SecondsArray, losses
 from earmark.data.exporting.file_names import FreeNames, recording_suffix, safe_path
+from earmark.data.exporting.joining import SAME_US, Pieces, joined
 from earmark.data.exporting.placing import Audio, Files
 from earmark.data.formats.imported import without_suffix
 from earmark.data.statements import BoolArray, IntArray
-
-# Times that a table rounded to milliseconds are the same.
-SAME_US = 500
-
-
-@dataclass(frozen=True, eq=False)
-class Pieces:
-    """Events, or pieces of them, on the clock of their recording in whole microseconds.
-
-    Attributes:
-        recording, tag_index, clip: by number, (piece,).
-        onset_us, offset_us: (piece,).
-        may_join: whether it may be a part of an event that other clips have, too, (piece,).
-    """
-
-    recording: IntArray
-    tag_index: IntArray
-    clip: IntArray
-    onset_us: IntArray
-    offset_us: IntArray
-    may_join: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.recording)
-
-    def at(self, rows: IntArray | BoolArray) -> "Pieces":
-        """Some of the pieces, in the order asked for."""
-        return Pieces(
-            self.recording[rows],
-            self.tag_index[rows],
-            self.clip[rows],
-            self.onset_us[rows],
-            self.offset_us[rows],
-            self.may_join[rows],
-        )
+from earmark.errors import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +66,7 @@ def tracks_of(content: Content, audio: Audio) -> Tracks:
     annotated = np.zeros(len(placed), np.bool_)
     annotated[recording[asked]] = True
     pieces = _pieces(content, recording)
-    events = joined(pieces)
+    events, num_hidden = joined(pieces)
     return Tracks(
         content=content,
         paths=[paths[index] for index in placed],
@@ -106,7 +74,7 @@ def tracks_of(content: Content, audio: Audio) -> Tracks:
         annotated=annotated,
         events=events,
         problems=problems,
-        losses=[*_losses(content, recording, annotated), *losses(content, {"group"})],
+        losses=[*_losses(content, recording, annotated, num_hidden), *losses(content, {"group"})],
         notes=list(_notes(content, recording, len(pieces), len(events))),
     )
 
@@ -148,92 +116,43 @@ def _pieces(content: Content, recording: IntArray) -> Pieces:
     onset_us = np.where(is_strong, begin_us[clip] + _microseconds(said.onset), begin_us[clip])
     offset_us = np.where(is_strong, begin_us[clip] + _microseconds(said.offset), end_us[clip])
     offset_us = np.maximum(offset_us, onset_us + 1)
-    is_stretch = ~np.isnan(content.onset_s)[clip]
-    at_edge = is_stretch & ((onset_us <= begin_us[clip] + SAME_US) | (offset_us >= end_us[clip] - SAME_US))
-    twice = _overlapping(recording, begin_us, end_us)[recording[clip]]
+    is_part = is_strong & ~np.isnan(content.onset_s)[clip]
     return Pieces(
-        recording[clip], said.tag_index.astype(np.int64), clip, onset_us, offset_us, is_strong & (at_edge | twice)
+        recording[clip],
+        said.tag_index.astype(np.int64),
+        clip,
+        onset_us,
+        offset_us,
+        cut_onset=is_part & (onset_us <= begin_us[clip] + SAME_US),
+        cut_offset=is_part & (offset_us >= end_us[clip] - SAME_US),
+        is_event=is_strong,
     )
-
-
-def joined(pieces: Pieces) -> Pieces:
-    """The events by recording, onset, offset and tag: each once, and pieces of one event as one.
-
-    Pieces that may join do if they are of one recording and tag, of different clips, and share time or meet.
-    """
-    pieces = pieces.at(_order(pieces))
-    is_new = np.ones(len(pieces), np.bool_)
-    is_new[1:] = (np.diff(np.stack([pieces.recording, pieces.tag_index, pieces.onset_us, pieces.offset_us])) != 0).any(
-        0
-    )
-    pieces = pieces.at(is_new)
-    parts = pieces.at(pieces.may_join)
-    starts = np.flatnonzero(~_goes_on(parts))
-    events = parts.at(starts)
-    if len(starts):
-        events = replace(events, offset_us=np.maximum.reduceat(parts.offset_us, starts))
-    alone = pieces.at(~pieces.may_join)
-    whole = Pieces(*(np.concatenate([getattr(part, name) for part in (alone, events)]) for name in _FIELDS))
-    return whole.at(np.lexsort((whole.tag_index, whole.offset_us, whole.onset_us, whole.recording)))
-
-
-_FIELDS = ("recording", "tag_index", "clip", "onset_us", "offset_us", "may_join")
-
-
-def _goes_on(parts: Pieces) -> BoolArray:
-    """Which pieces, in the order of `_order`, are of one event with the piece before, (piece,)."""
-    is_same = np.zeros(len(parts), np.bool_)
-    is_same[1:] = (np.diff(parts.recording) == 0) & (np.diff(parts.tag_index) == 0)
-    latest_us = _latest(parts.offset_us, is_same)
-    goes_on = is_same.copy()
-    goes_on[1:] &= (np.diff(parts.clip) != 0) & (parts.onset_us[1:] <= latest_us[:-1] + SAME_US)
-    return goes_on
-
-
-def _order(pieces: Pieces) -> IntArray:
-    return np.lexsort((pieces.offset_us, pieces.onset_us, pieces.tag_index, pieces.recording))
-
-
-def _latest(offset_us: IntArray, is_same: BoolArray) -> IntArray:
-    """The latest offset so far, anew from every element that is not of the same set as the one before."""
-    if not len(offset_us):
-        return offset_us
-    lift = np.cumsum(~is_same) * (int(offset_us.max()) + 1)
-    latest: IntArray = np.maximum.accumulate(offset_us + lift) - lift
-    return latest
-
-
-def _overlapping(recording: IntArray, begin_us: IntArray, end_us: IntArray) -> BoolArray:
-    """Which recordings have clips that share time, (recording,)."""
-    order = np.lexsort((end_us, begin_us, recording))
-    is_same = np.zeros(len(order), np.bool_)
-    is_same[1:] = np.diff(recording[order]) == 0
-    latest_us = _latest(end_us[order], is_same)
-    shares = np.zeros(len(order), np.bool_)
-    shares[1:] = is_same[1:] & (begin_us[order][1:] < latest_us[:-1] - SAME_US)
-    overlapping = np.zeros(int(recording.max(initial=-1)) + 1, np.bool_)
-    overlapping[recording[order][shares]] = True
-    return overlapping
 
 
 def _microseconds(seconds: SecondsArray) -> IntArray:
     return np.rint(seconds * 1e6).astype(np.int64)
 
 
-def _losses(content: Content, recording: IntArray, annotated: BoolArray) -> Iterator[str]:
+def _losses(content: Content, recording: IntArray, annotated: BoolArray, num_hidden: int) -> Iterator[str]:
+    if num_hidden:
+        yield (
+            f"events that were cut and share time with another of their tag: {num_hidden}; nothing tells which piece "
+            "is whose, so they are one"
+        )
     labelled = content.column("labelled")
     weak = int((labelled == "weak").sum())
     if weak:
-        yield f"that {weak} clips are labelled weak: a recording with a table is labelled strong"
+        yield f"that {counted(weak, 'clip', 'are')} labelled weak: a recording with a table is labelled strong"
     unasked = int(((labelled == "none") & annotated[recording]).sum())
     if unasked:
-        yield f"that {unasked} clips, of recordings with others, are labelled none: nothing seems to be heard there"
+        clips = counted(unasked, "clip", "are")
+        yield f"that {clips} labelled none, of recordings with others: nothing seems to be heard there"
     unwritten = int((labelled == "none")[content.statements.clip_index].sum())
     if unwritten:
-        yield f"{unwritten} labels of clips labelled none"
+        yield f"{counted(unwritten, 'label')} of clips labelled none"
     groups = _groups_of_several(content, recording)
     if groups:
-        yield f"group of {groups} clips: groups of several recordings"
+        yield f"group of {counted(groups, 'clip')}: groups of several recordings"
 
 
 def _groups_of_several(content: Content, recording: IntArray) -> int:
@@ -250,10 +169,11 @@ def _notes(content: Content, recording: IntArray, num_pieces: int, num_events: i
         (~content.is_strong & ~content.is_implied & (content.column("labelled") != "none")[said.clip_index]).sum()
     )
     if long:
-        yield f"{long} labels without times are written as long as their clips"
+        yield f"{counted(long, 'label')} without times, written as long as their clips"
     stretches = ~np.isnan(content.onset_s)
     if stretches.any():
         recordings = len(np.unique(recording[stretches]))
-        yield f"{int(stretches.sum())} clips are put together to the {recordings} recordings that they were cut from"
+        clips, whole = counted(int(stretches.sum()), "clip", "are"), counted(recordings, "recording")
+        yield f"{clips} put together to the {whole} that they were cut from"
     if num_pieces > num_events:
         yield f"{num_pieces} events of clips are {num_events} of recordings: pieces at the edges of clips are joined"

@@ -1,6 +1,6 @@
 """The published layouts that data sets come in, one module each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from earmark.data.formats.imported import Imported
 from earmark.data.table_files import CSV_SUFFIXES
 from earmark.errors import InputError, did_you_mean, first_few
 
-__all__ = ["FORMATS", "Format", "Imported", "find_format", "read_source"]
+__all__ = ["FORMATS", "Format", "Imported", "find_format", "formats_at", "read_source"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def find_format(source: Path) -> str:
     """
     if not source.exists():
         raise InputError(f"{source}: there is no such file or folder")
-    for name, layout in FORMATS.items():
-        if layout.is_at(source):
-            return name
+    found = next(formats_at(source), None)
+    if found is not None:
+        return found
     if source.suffix.lower() in CSV_SUFFIXES:
         names = column_names(source)
         raise InputError(
@@ -76,6 +76,11 @@ def find_format(source: Path) -> str:
         )
     known = "; ".join(f"{name}: {layout.looks_like}" for name, layout in FORMATS.items())
     raise InputError(f"{source}: no known layout; known are {known}")
+
+
+def formats_at(source: Path) -> Iterator[str]:
+    """The names of all layouts that a source looks like, the most particular first."""
+    return (name for name, layout in FORMATS.items() if layout.is_at(source))
 
 
 def read_source(source: Path, format_name: str | None = None) -> tuple[str, Imported]:

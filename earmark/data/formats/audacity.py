@@ -10,6 +10,7 @@ Source: Audacity manual, Importing and Exporting Labels.
 
 import math
 import posixpath
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from earmark.data.formats.beside import (
 )
 from earmark.data.formats.files import AudioByName
 from earmark.data.formats.imported import Imported
-from earmark.errors import InputError
+from earmark.errors import InputError, counted
 
 # Enough to find a label track among readmes; a folder of many thousand transcripts is not opened file by file.
 LOOKED_AT = 100
@@ -56,7 +57,7 @@ def read(source: Path) -> Imported:
     folder = source if source.is_dir() else source.parent
     audio = AudioByName(folder)
     recordings = Recordings(audio, audio.found.audio if source.is_dir() else ())
-    rows, tally, tracks = EventRows(), Tally(), 0
+    rows, tally, tracks = EventRows(), Tally(folder), 0
     for table in text_files(folder) if source.is_dir() else [source.name]:
         path, names = folder / table, [posixpath.basename(table)[: -len(SUFFIX)]]
         inside = posixpath.dirname(table)
@@ -70,7 +71,7 @@ def read(source: Path) -> Imported:
     if not tracks:
         raise InputError(
             f"{source}: must hold recordings with label tracks beside them (NAME.wav and NAME.txt), "
-            f"found {len(audio.found.audio)} recordings and no track"
+            f"found {counted(len(audio.found.audio), 'recording')} and no track"
         )
     return recordings.imported(folder, rows, [f"label tracks read: {tracks}", *tally.notes()])
 
@@ -81,9 +82,9 @@ def read_track(path: Path, tally: Tally) -> Events:
     Raises:
         InputError: the file cannot be read, or a line is no label.
     """
-    tags, onsets, offsets = [], [], []
+    tags, onsets, offsets, lines = [], [], [], []
     for line, onset_s, offset_s, tag in _labels(path):
-        place = f"{path.name}:{line}"
+        place = tally.place(path, line)
         if onset_s == offset_s:
             tally.add("left out: point labels, which have no duration", place)
         elif offset_s < onset_s or offset_s <= 0:
@@ -96,7 +97,9 @@ def read_track(path: Path, tally: Tally) -> Events:
             tags.append(tag)
             onsets.append(max(0.0, onset_s))
             offsets.append(offset_s)
-    return Events(tags, np.array(onsets, np.float64), np.array(offsets, np.float64))
+            lines.append(line)
+    times_s = (np.array(onsets, np.float64), np.array(offsets, np.float64))
+    return Events(tags, *times_s, lambda event: f"{path}:{lines[event]}")
 
 
 def _labels(path: Path) -> Iterator[tuple[int, float, float, str]]:
@@ -123,10 +126,10 @@ def _labels(path: Path) -> Iterator[tuple[int, float, float, str]]:
 
 
 def _label(line: str) -> tuple[float, float, str] | None:
-    """Onset, offset and text of a line; None if it is no label.
+    """Onset, offset and text of a line, tabs within the text as a space; None if it is no label.
 
-    >>> _label("1,5\\t2.25\\t Dog "), _label("1.5\\tDog")
-    ((1.5, 2.25, 'Dog'), (1.5, 1.5, 'Dog'))
+    >>> _label("1,5\\t2.25\\t Dog\\tbig "), _label("1.5\\tDog")
+    ((1.5, 2.25, 'Dog big'), (1.5, 1.5, 'Dog'))
     """
     cells = line.rstrip("\r").split("\t", 2)
     onset_s = _seconds(cells[0])
@@ -134,7 +137,7 @@ def _label(line: str) -> tuple[float, float, str] | None:
         return None
     offset_s = _seconds(cells[1])
     if offset_s is not None:
-        return onset_s, offset_s, cells[2].strip() if len(cells) == 3 else ""
+        return onset_s, offset_s, re.sub(r"\t+", " ", cells[2]).strip() if len(cells) == 3 else ""
     # Audacity 1.2 had points only, without an offset.
     return (onset_s, onset_s, cells[1].strip()) if len(cells) == 2 else None
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.formats.audioset_audio import CUT_NOTE, locate_segments, unnamed_audio_note
+from earmark.data.formats.audioset_audio import CUT_NOTE, locate_segments
 from earmark.data.formats.audioset_segments import SegmentTable, joined_column, joined_segments
 from earmark.data.formats.audioset_tags import (
     CLASS_LIST,
@@ -32,7 +32,7 @@ from earmark.data.formats.files import find_audio
 from earmark.data.formats.imported import Imported, weak_labels
 from earmark.data.table_files import TableFile
 from earmark.data.tables import IntArray
-from earmark.errors import InputError
+from earmark.errors import InputError, counted
 
 # Where people put the audio of each list, the usual first.
 _FOLDERS = {
@@ -92,7 +92,7 @@ def read(source: Path) -> Imported:
             *unknown_tags_note(mid, tag),
             *_lines_notes(len(segment), len(np.unique(line)), len(segments.clip)),
             CUT_NOTE,
-            *unnamed_audio_note(found, located),
+            *found.unnamed_note(located),
         ),
         problems=(*found.problems, *problems),
     )
@@ -146,6 +146,6 @@ def _read_list(path: Path) -> SegmentTable:
 def _lines_notes(num_lines: int, num_tagged: int, num_segments: int) -> Iterator[str]:
     """What should be said of lines that do not stand for one clip with tags."""
     if num_lines > num_segments:
-        yield f"{num_lines - num_segments} lines name a segment again; its tags are joined"
+        yield f"{counted(num_lines - num_segments, 'line', 'name')} a segment again; its tags are joined"
     if num_lines > num_tagged:
-        yield f"{num_lines - num_tagged} lines name no tag: their clips count as having none of the tags"
+        yield f"{counted(num_lines - num_tagged, 'line', 'name')} no tag: their clips count as having none of the tags"

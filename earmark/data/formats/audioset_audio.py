@@ -1,7 +1,7 @@
 """The audio files of AudioSet's segments, which people name by id alone, by id and start, or by id, start and end."""
 
 import posixpath
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,19 +48,11 @@ def locate_segments(found: FoundFiles, segments: Segments) -> tuple[list[str], l
             paths[row] = fitting[0]
         else:
             detail = f"{len(fitting)} files are called so: {first_few(fitting)}"
-            problems.append(problem_of("missing", paths[row], segments.clip[row].as_py(), detail))
+            problems.append(problem_of("unclear", paths[row], segments.clip[row].as_py(), detail))
     for row in np.flatnonzero(unclear).tolist():
         detail = f"{names.paths(by_id[row])[0]} may be any segment of this id; add the start in ms to its name"
-        problems.append(problem_of("missing", paths[row], segments.clip[row].as_py(), detail))
+        problems.append(problem_of("unclear", paths[row], segments.clip[row].as_py(), detail))
     return paths, problems
-
-
-def unnamed_audio_note(found: FoundFiles, paths: Collection[str]) -> Iterator[str]:
-    """What is left out because it is the audio file of no clip, if anything is."""
-    named = set(paths)
-    strangers = [path for path in found.audio if path not in named]
-    if strangers:
-        yield f"left out: {len(strangers)} audio files that belong to no clip (first: {strangers[0]})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from earmark.data.formats.imported import split_of_name
 from earmark.data.table_files import BoolArray, TableFile
 from earmark.data.tables import CLIP_SCHEMA, IntArray, columns_or_null, repeats
+from earmark.errors import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +31,12 @@ class SegmentTable:
     @property
     def split(self) -> str | None:
         """The split that the table's name tells."""
-        name = self.file.path.stem.lower()
-        words = {"eval": "test", "validation": "validation", "train": "train"}
-        return next((split for word, split in words.items() if word in name), None)
+        return split_of_name(self.file.path.stem)
 
     def note(self, folder: Path, num_segments: int) -> str:
         """What was read, the table's path from a folder on."""
         split = f"split {self.split}" if self.split else "no split told by its name"
-        return f"read: {self.file.path.relative_to(folder).as_posix()}, {num_segments} segments, {split}"
+        return f"read: {self.file.path.relative_to(folder).as_posix()}, {counted(num_segments, 'segment')}, {split}"
 
 
 @dataclass(frozen=True, eq=False)

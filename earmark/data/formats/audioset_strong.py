@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.formats.audioset_audio import CUT_NOTE, locate_segments, unnamed_audio_note
+from earmark.data.formats.audioset_audio import CUT_NOTE, locate_segments
 from earmark.data.formats.audioset_segments import SegmentTable, joined_column, joined_segments
 from earmark.data.formats.audioset_tags import (
     CLASS_LIST,
@@ -30,7 +30,7 @@ from earmark.data.formats.audioset_tags import (
 from earmark.data.formats.files import find_audio
 from earmark.data.formats.imported import Imported, given_labels
 from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
 DISPLAY_NAMES = "mid_to_display_name.tsv"
@@ -90,7 +90,7 @@ def read(source: Path) -> Imported:
             *unknown_tags_note(mid, tag),
             *_notes(segments.clip.take(pa.array(segment[~lasting])), not_annotated, FRAMED in files),
             CUT_NOTE,
-            *unnamed_audio_note(found, located),
+            *found.unnamed_note(located),
         ),
         problems=(*found.problems, *problems),
         not_annotated=not_annotated,
@@ -145,8 +145,10 @@ def _notes(lasting_nothing: pa.Array, not_annotated: Sequence[str], framed: bool
     """What was left out, not annotated and not read."""
     if len(lasting_nothing):
         clip = lasting_nothing[0]
-        yield f"left out: {len(lasting_nothing)} labels that do not end after they start (first: in clip {clip})"
+        labels = counted(len(lasting_nothing), "label")
+        yield f"left out: {labels} without an end after the start (first: in clip {clip})"
     if not_annotated:
-        yield f"not annotated: {len(not_annotated)} tags that stand in no strong table: {first_few(not_annotated)}"
+        tags = counted(len(not_annotated), "tag")
+        yield f"not annotated, in no strong table: {tags}: {first_few(not_annotated)}"
     if framed:
         yield f"not read: {FRAMED}, which labels frames of 0.96 s, not events"

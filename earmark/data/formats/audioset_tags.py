@@ -13,7 +13,7 @@ from earmark.data.ontology import audioset_ontology
 from earmark.data.table_files import read_table_file
 from earmark.data.tables import IntArray, repeats
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 CLASS_LIST = "class_labels_indices.csv"
 _HEAD_BYTES = 4096
@@ -135,7 +135,7 @@ def unknown_tags_note(names: pa.Array, places: IntArray) -> Iterator[str]:
     unknown = names.filter(pa.array(places < 0))
     if len(unknown):
         few = first_few(pc.unique(unknown).to_pylist())
-        yield f"left out: {len(unknown)} labels whose tags are not in the vocabulary (first: {few})"
+        yield f"left out: {counted(len(unknown), 'label')} whose tags are not in the vocabulary (first: {few})"
 
 
 def names_notes(vocabulary: Vocabulary, names: Mapping[str, str], origin: Path | None) -> Iterator[str]:

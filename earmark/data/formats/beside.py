@@ -3,7 +3,7 @@
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,10 +27,17 @@ _TABLE_ENDING = re.compile(r"(\.Table\.\d+|\.BirdNET)?(\.selections?|\.results)?
 
 
 class Tally:
-    """Remarks with how often each was made and where it was made first."""
+    """Remarks with how often each was made and where it was made first, paths as they are in a source's folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._remarks: dict[str, tuple[int, str]] = {}
+
+    def place(self, path: Path, line: object = "") -> str:
+        """A table, or a line of it, as it is called in notes."""
+        is_beneath = self._folder is not None and path.is_relative_to(self._folder)
+        name = path.relative_to(self._folder or "").as_posix() if is_beneath else path.name
+        return f"{name}:{line}" if line else name
 
     def add(self, remark: str, first: str, count: int = 1) -> None:
         """Counts a remark; `first` says where, a count of 0 says nothing."""
@@ -50,6 +57,7 @@ class Events:
     Attributes:
         tags: (event,).
         onset_s, offset_s: seconds in the recording, onset < offset, (event,).
+        place: where an event stands, given its number: file and line.
         recordings: names of recordings, (event,); None if all are of the table's own.
         named: every recording that the table names, also where all it says of one is left out.
     """
@@ -57,6 +65,7 @@ class Events:
     tags: Sequence[str]
     onset_s: FloatArray
     offset_s: FloatArray
+    place: Callable[[int], str]
     recordings: Sequence[str] | None = None
     named: Sequence[str] = ()
 
@@ -103,6 +112,15 @@ def first_line(path: Path) -> str:
         return ""
     lines = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()
     return next((line for line in lines if line.strip()), "")
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a text file can be read and has nothing but blanks in its first few thousand bytes."""
+    try:
+        with path.open("rb") as file:
+            return not file.read(4096).removeprefix(b"\xef\xbb\xbf").strip()
+    except OSError:
+        return False
 
 
 def names_meant(table: str) -> list[str]:
@@ -168,7 +186,7 @@ class Recordings:
         clip = pa.array(clip_ids(self.paths), pa.string())
         vocabulary = Vocabulary(tuple(sorted(set(events.tags))))
         unclear = [
-            problem_of("missing", self.paths[row], str(clip[row]), detail) for row, detail in self._unclear.items()
+            problem_of("unclear", self.paths[row], str(clip[row]), detail) for row, detail in self._unclear.items()
         ]
         labelled = ["strong" if row in self._annotated else "none" for row in range(len(self.paths))]
         path = pa.array(self.paths, pa.string())

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from earmark.data.audio.problems import problem_of
 from earmark.data.csv_files import column_names
 from earmark.data.formats.files import FoundFiles, find_audio
-from earmark.data.formats.imported import Imported, clip_ids, weak_labels, without_suffix
+from earmark.data.formats.imported import Imported, clip_ids, shown, weak_labels, without_common_folder, without_suffix
 from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
 from earmark.data.tables import CLIP_SCHEMA, LABELLED, SPLITS, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, did_you_mean, first_few
+from earmark.errors import InputError, counted, did_you_mean, first_few
 
 PATH_NAMES = ("path", "filename", "fname", "file")
 TAG_NAMES = ("tags", "labels", "tag", "label")
@@ -53,7 +53,8 @@ def read(source: Path) -> Imported:
     rows = np.flatnonzero(~again)
     columns = _optional_columns(file, first)
     paths = [located.paths[row] for row in rows]
-    clip = pa.array(clip_ids(paths), pa.string())
+    is_absolute = all(path.startswith("/") for path in paths)
+    clip = pa.array(clip_ids(without_common_folder(paths) if is_absolute else paths), pa.string())
     path = pa.array(paths, pa.string())
     kept = {name: column.take(pa.array(rows)).combine_chunks() for name, column in columns.items()}
     kept["labelled"] = pc.coalesce(kept["labelled"], pa.scalar("weak"))
@@ -69,9 +70,9 @@ def read(source: Path) -> Imported:
         ),
         vocabulary=vocabulary,
         audio_root=source.parent,
-        notes=(*note, *_notes(source, unread, int(again.sum()), paths, located.found)),
+        notes=(*note, *_notes(unread, int(again.sum()), paths, located.found)),
         problems=tuple(
-            problem_of("missing", path, clip[index].as_py(), located.ambiguous[path])
+            problem_of("unclear", path, clip[index].as_py(), located.ambiguous[path])
             for index, path in enumerate(paths)
             if path in located.ambiguous
         ),
@@ -105,6 +106,12 @@ def _known_columns(file: TableFile) -> tuple[TableFile, list[str]]:
                 f"{file.path}:1: a column must be called one of {', '.join(aliases)}"
                 f"; there are {first_few(file.table.column_names, 12)}"
             )
+    times = [by_lower[name] for name in ("onset", "offset") if name in by_lower]
+    if times:
+        raise InputError(
+            f"{file.path}:1: the layout csv has no times, found {' and '.join(times)}; to keep them name the columns "
+            "filename,onset,offset,event_label and add --format desed, else take onset and offset out"
+        )
     table = pa.table({column: file.table[name] for column, name in renamed.items()})
     unread = [name for name in file.table.column_names if name not in renamed.values()]
     return replace(file, table=table), unread
@@ -130,8 +137,8 @@ def _optional_columns(file: TableFile, first: npt.NDArray[np.int64]) -> dict[str
         file.refuse(
             pc.invert(pc.fill_null(same, False)),
             lambda row, name=name, column=column: (  # type: ignore[misc]
-                f"{name} must be the same on every line of a file, got {column[row]}, "
-                f"on line {file.places([int(first[row])])[0]} {column[int(first[row])]}{file.naming(row)}"
+                f"{name} must be the same on every line of a file, got {shown(column, row)}, "
+                f"on line {file.places([int(first[row])])[0]} {shown(column, int(first[row]))}{file.naming(row)}"
             ),
         )
     return columns
@@ -148,10 +155,10 @@ def _split_tags(cells: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], pa.Array
     notes = []
     commas = pc.sum(pc.match_substring(pc.unique(tags), ",")).as_py()
     if commas:
-        notes.append(f'tags are separated by ";"; {commas} tags hold a comma')
+        notes.append(f'tags are separated by ";"; {counted(commas, "tag", "hold")} a comma')
     empty = len(cells) - len(np.unique(row))
     if empty:
-        notes.append(f"{empty} lines name no tag: their clips count as having none of the tags")
+        notes.append(f"{counted(empty, 'line', 'name')} no tag: their clips count as having none of the tags")
     return row, tags, notes
 
 
@@ -183,14 +190,10 @@ def _locate(root: Path, names: list[str]) -> _Located:
     return _Located(paths, ambiguous, found)
 
 
-def _notes(source: Path, unread: list[str], num_joined: int, paths: list[str], found: FoundFiles) -> list[str]:
+def _notes(unread: list[str], num_joined: int, paths: list[str], found: FoundFiles) -> list[str]:
     notes = []
     if unread:
         notes.append(f"columns not read: {first_few(unread, 12)}")
     if num_joined:
-        notes.append(f"{num_joined} lines name a file again; its tags are joined")
-    named = set(paths)
-    strangers = [path for path in found.audio if path not in named]
-    if strangers:
-        notes.append(f"left out: {len(strangers)} audio files that {source.name} does not name (first: {strangers[0]})")
-    return notes
+        notes.append(f"{counted(num_joined, 'line', 'name')} a file again; its tags are joined")
+    return [*notes, *found.unnamed_note(paths)]

@@ -34,11 +34,11 @@ from earmark.data.formats.desed_tables import (
     tables_at,
 )
 from earmark.data.formats.files import AudioByName
-from earmark.data.formats.imported import Imported, clip_ids, given_labels, without_suffix
+from earmark.data.formats.imported import Imported, clip_ids, given_labels, shown, without_suffix
 from earmark.data.table_files import CSV_SUFFIXES, as_mask
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -72,10 +72,13 @@ def read(source: Path) -> Imported:
     clips = _Clips(audio, tables)
     for table in sorted(tables, key=lambda table: KINDS.index(table.kind)):
         clips.add(table)
-    tally = Tally()
-    parts = [part for table in tables if (part := _labels(table, clips, tally)) is not None]
+    tally, outvoted = Tally(root), set[str]()
+    parts = [part for table in tables if (part := _labels(table, clips, tally, outvoted)) is not None]
     tag = pa.chunked_array([part.tag for part in parts], pa.string())
     vocabulary = Vocabulary(tuple(sorted(pc.unique(tag).to_pylist())))
+    lost = sorted(outvoted.difference(vocabulary))
+    if lost:
+        tally.add("tags that stand in such rows of weak tables only, left out", lost[0], len(lost))
     clip = pa.array(clips.ids(), pa.string())
     rows = np.concatenate([np.zeros(0, np.int64), *(part.clip_row for part in parts)])
     times_s = np.concatenate([np.zeros((2, 0)), *(part.times_s for part in parts)], axis=1)
@@ -85,7 +88,11 @@ def read(source: Path) -> Imported:
         labels=given_labels(clip, vocabulary, rows, tag_index, *times_s),
         vocabulary=vocabulary,
         audio_root=root,
-        notes=(*_notes(tables, unread, clips), *tally.notes(), *_unnamed(audio, clips.paths)),
+        notes=(
+            *_notes(tables, unread, clips),
+            *tally.notes(),
+            *audio.found.unnamed_note([*clips.paths, *clips.fitting]),
+        ),
         problems=(*audio.found.problems, *clips.problems(clip)),
     )
 
@@ -102,12 +109,16 @@ class _Clips:
     splits: list[str | None] = field(default_factory=list)
     labelled: list[str] = field(default_factory=list)
     ambiguous: dict[int, list[str]] = field(default_factory=dict)
+    fitting: set[str] = field(default_factory=set)
     rows: dict[Table, IntArray] = field(default_factory=dict)
     _row: dict[tuple[str | None, str], int] = field(default_factory=dict)
     _in_folder: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def add(self, table: Table) -> None:
-        """Gives every name of a table its row: a new one, or that of the same clip in an earlier table."""
+        """Gives every name of a table its row: a new one, or that of the same clip in an earlier table.
+
+        All files that the name may mean go into `fitting`, also where the clip has another one already.
+        """
         of = table.partners(self.tables) if table.kind == DURATIONS else [table]
         kind = min((partner.kind for partner in of), key=KINDS.index, default="none")
         own = [folder for partner in of for folder in partner.audio_folders]
@@ -143,12 +154,12 @@ class _Clips:
         found = self.audio.paths(base, *own) or self.audio.paths(without_suffix(base), *own)
         if base != name:
             found = [path for path in found if f"/{path}".endswith(f"/{name}")] or found
-        if any(_lies_in(found[:1], folder) for folder in own):
-            return found
-        if _RECORDED.match(base):
-            # All of them are the same recording.
-            return found[:1]
-        return [path for path in found if not any(_lies_in([path], folder) for folder in others)]
+        is_own = any(_lies_in(found[:1], folder) for folder in own)
+        if not is_own and not _RECORDED.match(base):
+            found = [path for path in found if not any(_lies_in([path], folder) for folder in others)]
+        self.fitting.update(found)
+        # Wherever else they lie, recorded clips called alike are the same recording.
+        return found if is_own or not _RECORDED.match(base) else found[:1]
 
     def ids(self) -> list[str]:
         """The file name without suffix, where several clips have it after the place of its table."""
@@ -178,7 +189,7 @@ class _Clips:
         """The clips whose file is not clear."""
         for row, fitting in self.ambiguous.items():
             detail = f"{len(fitting)} files are called so: {first_few(fitting)}"
-            yield problem_of("missing", self.paths[row], clip[row].as_py(), detail)
+            yield problem_of("unclear", self.paths[row], clip[row].as_py(), detail)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +201,8 @@ class _Labels:
     times_s: FloatArray
 
 
-def _labels(table: Table, clips: _Clips, tally: Tally) -> _Labels | None:
+def _labels(table: Table, clips: _Clips, tally: Tally, outvoted: set[str]) -> _Labels | None:
+    """What a table says of its clips; tags of weak rows that do not count go into `outvoted`."""
     if table.kind not in ("strong", "weak"):
         return None
     row = clips.rows[table][table.name_of_row]
@@ -202,6 +214,7 @@ def _labels(table: Table, clips: _Clips, tally: Tally) -> _Labels | None:
     if both:
         tally.add("clips in a weak and in a strong table of one split: the strong labels count", both[0], len(both))
     kept = ~is_strong[labels.clip_row]
+    outvoted.update(pc.unique(labels.tag.filter(pa.array(~kept))).to_pylist())
     return _Labels(labels.clip_row[kept], labels.tag.filter(pa.array(kept)), labels.times_s[:, kept])
 
 
@@ -214,7 +227,7 @@ def _strong(table: Table, row: IntArray, tally: Tally) -> _Labels:
         given.any(0) & ~given.all(0),
         lambda row: (
             f"onset, offset and event_label must all be given or all be empty, got "
-            f'onset "{onset[row]}", offset "{offset[row]}", event_label "{tag[row]}"'
+            f"onset {shown(onset, row)}, offset {shown(offset, row)}, event_label {shown(tag, row)}"
         ),
     )
     file.refuse(pc.less(onset, 0), lambda row: f"onset must be 0 or later, got {onset[row]}")
@@ -222,7 +235,7 @@ def _strong(table: Table, row: IntArray, tally: Tally) -> _Labels:
     lasts = times_s[1] > times_s[0]
     short = np.flatnonzero(given.all(0) & ~lasts)
     if len(short):
-        place = f"{file.path.name}:{file.places([int(short[0])])[0]}"
+        place = tally.place(file.path, file.places([int(short[0])])[0])
         tally.add("left out: events whose offset is not after their onset", place, len(short))
     text = pc.utf8_trim_whitespace(tag.combine_chunks())
     return _Labels(row[lasts], text.filter(pa.array(lasts)), times_s[:, lasts])
@@ -240,16 +253,10 @@ def _weak(table: Table, row: IntArray) -> _Labels:
 def _notes(tables: Sequence[Table], unread: Sequence[str], clips: _Clips) -> Iterator[str]:
     for table in tables:
         split = f"split {table.split}" if table.split else "no split"
-        yield f"read {table.place}: {table.kind}, {split}, {len(table.names)} files"
+        yield f"read {table.place}: {table.kind}, {split}, {counted(len(table.names), 'file')}"
     if unread:
         yield f"tables not read, because their columns are not of this layout: {len(unread)} ({first_few(unread)})"
     yield "split: from the folder or the name of a table (eval, test and public are test)"
-
-
-def _unnamed(audio: AudioByName, paths: Sequence[str]) -> Iterator[str]:
-    strangers = audio.unnamed(paths)
-    if strangers:
-        yield f"left out: {len(strangers)} audio files that no table names (first: {strangers[0]})"
 
 
 def _lies_in(paths: Sequence[str], folder: str) -> bool:

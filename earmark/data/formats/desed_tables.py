@@ -13,17 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from earmark.data.csv_files import column_names
+from earmark.data.formats.imported import split_of_name
 from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
 from earmark.errors import InputError
 
 METADATA, AUDIO, DURATIONS = "metadata", "audio", "durations"
 TAG_COLUMNS = ("event_label", "event_labels")
 
-_SPLIT_OF_WORD = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val"), "validation"),
-    **dict.fromkeys(("eval", "evaluation", "test", "public"), "test"),
-}
 # Tables that the task has for training only, where they lie in no folder that says so.
 _TRAINING_TABLES = ("weak", "unlabel", "audioset", "synthetic")
 # Where the audio of a table has another name than the table.
@@ -51,11 +47,10 @@ class Table:
 
     @property
     def split(self) -> str | None:
-        """What the outermost folder with a known word says, else the table's own name."""
-        for part in self.place.lower().split("/"):
-            for word in re.findall(r"[a-z]+", part):
-                if word in _SPLIT_OF_WORD:
-                    return _SPLIT_OF_WORD[word]
+        """What the outermost folder that tells one says, else the table's own name."""
+        told = next(filter(None, map(split_of_name, self.place.split("/"))), None)
+        if told is not None:
+            return told
         return "train" if posixpath.basename(self.place).startswith(_TRAINING_TABLES) else None
 
     @property
@@ -148,5 +143,5 @@ def likely_tables(folder: Path) -> Iterator[Path]:
         beneath = metadata.name == METADATA
         yield from table_paths(metadata) if beneath else (path for path in folder.glob("*.[ct]sv") if path.is_file())
     for inside in folder.glob("*"):
-        if inside.name.lower() in _SPLIT_OF_WORD and inside.is_dir():
+        if split_of_name(inside.name) is not None and inside.is_dir():
             yield from inside.glob("*.[ct]sv")

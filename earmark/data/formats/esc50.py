@@ -32,7 +32,7 @@ def read(source: Path) -> Imported:
     file = find_lists(source, _LAYOUT)[_CLIPS]
     columns = {
         "name": file_names(file, "filename"),
-        "tags": file.required_text("category"),
+        "tag": file.required_text("category"),
         "fold": file.integers("fold"),
         "group": file.text("src_file"),
     }

@@ -21,7 +21,7 @@ from earmark.data.formats.layout_tables import ListKind, ListLayout, audio_root
 from earmark.data.table_files import TableFile
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,8 @@ class FileList:
 
     Attributes:
         path: where it lies.
-        rows: `name` (of the file, as it stands there), `tags` (with commas between them), and columns of the clip
-            table, `group` among them; all lists of a layout have the same columns.
+        rows: `name` (of the file, as it stands there), `tags` (with commas between them) or `tag` (one, which may hold
+            a comma), and columns of the clip table, `group` among them; all lists of a layout have the same columns.
     """
 
     kind: ListKind
@@ -112,7 +112,7 @@ def imported_lists(
     paths, problems = _located(audio, lists, ids)
     clip, path = pa.array(ids, pa.string()), pa.array(paths, pa.string())
     rows = pa.concat_tables([one.rows for one in lists])
-    row, tag = _split_cells(rows["tags"])
+    row, tag = _split_cells(rows["tags"]) if "tags" in rows.column_names else _filled_cells(rows["tag"])
     if vocabulary is None:
         vocabulary = Vocabulary(tuple(sorted(pc.unique(tag).to_pylist())))
     place = pc.index_in(tag, vocabulary.array())
@@ -128,7 +128,8 @@ def imported_lists(
         notes=(
             *_tables_read(source, layout, lists),
             *notes,
-            *_left_out(len(ids) - len(np.unique(row)), tag.filter(pa.array(~known)), audio.unnamed(named)),
+            *_left_out(len(ids) - len(np.unique(row)), tag.filter(pa.array(~known))),
+            *audio.found.unnamed_note(named),
         ),
         problems=(*audio.found.problems, *problems),
     )
@@ -175,24 +176,30 @@ def _split_cells(cells: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], pa.Arra
     return row[np.asarray(given, dtype=np.bool_)], tags.filter(given)
 
 
+def _filled_cells(cells: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Every cell that holds a tag, and the tag."""
+    tags = pc.fill_null(pc.utf8_trim_whitespace(cells), "").combine_chunks()
+    row = np.flatnonzero(np.asarray(pc.not_equal(tags, "")))
+    return row, tags.take(pa.array(row))
+
+
 def _tables_read(source: Path, layout: ListLayout, lists: Sequence[FileList]) -> list[str]:
     is_folder = source.is_dir()
     read = [
-        f"{one.path.relative_to(source) if is_folder else one.path.name} ({one.rows.num_rows} clips)" for one in lists
+        f"{one.path.relative_to(source) if is_folder else one.path.name} ({counted(one.rows.num_rows, 'clip')})"
+        for one in lists
     ]
     there = [one.kind for one in lists]
     missing = [kind.names[0] for kind in layout.kinds if is_folder and kind not in there]
     return [f"read: {first_few(read)}", *([f"not there: {first_few(missing)}"] if missing else [])]
 
 
-def _left_out(num_untagged: int, unknown: pa.Array, strangers: Sequence[str]) -> list[str]:
+def _left_out(num_untagged: int, unknown: pa.Array) -> list[str]:
     notes = []
     if num_untagged:
-        notes.append(f"{num_untagged} clips have no tag in their table: they count as having none of the tags")
+        clips = counted(num_untagged, "clip", "have")
+        notes.append(f"{clips} no tag in the table: counted as having none of the tags")
     if len(unknown):
-        notes.append(
-            f"left out: {len(unknown)} labels whose tags are not in the vocabulary (first: {unknown[0].as_py()})"
-        )
-    if strangers:
-        notes.append(f"left out: {len(strangers)} audio files that no table names (first: {strangers[0]})")
+        labels = counted(len(unknown), "label")
+        notes.append(f"left out: {labels} whose tags are not in the vocabulary (first: {unknown[0].as_py()})")
     return notes

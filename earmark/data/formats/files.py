@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.data.audio.containers import AUDIO_SUFFIXES
 from earmark.data.audio.problems import Problem, problem_of
-from earmark.errors import first_few
+from earmark.errors import counted, first_few
 
 
 @dataclass
@@ -37,6 +37,13 @@ class FoundFiles:
             yield f"left out: {what} not audio ({kinds})"
         if self.hidden:
             yield f"left out: {self.hidden} hidden (names that begin with a dot)"
+
+    def unnamed_note(self, paths: Collection[str]) -> Iterator[str]:
+        """How many audio files are not among the paths that tables name, if any are not."""
+        named = set(paths)
+        strangers = [path for path in self.audio if path not in named]
+        if strangers:
+            yield f"left out: {counted(len(strangers), 'audio file')} that no table names (first: {strangers[0]})"
 
 
 class AudioByName:
@@ -80,14 +87,9 @@ class AudioByName:
             fitting = self.paths(name, *folders)
             if len(fitting) > 1:
                 detail = f"{len(fitting)} files are called so: {first_few(fitting)}"
-                problems.append(problem_of("missing", name, clip, detail))
+                problems.append(problem_of("unclear", name, clip, detail))
             paths.append(fitting[0] if len(fitting) == 1 else name)
         return paths, problems
-
-    def unnamed(self, paths: Collection[str]) -> list[str]:
-        """The audio files that are not among some paths."""
-        named = set(paths)
-        return [path for path in self.found.audio if path not in named]
 
 
 def find_audio(folder: Path, subfolders: Collection[str] | None = None) -> FoundFiles:

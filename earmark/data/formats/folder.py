@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from earmark.data.formats import psla_json
 from earmark.data.formats.files import FoundFiles, find_audio
 from earmark.data.formats.imported import Imported, clip_ids, weak_labels
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 _NUMBERED = re.compile(r"\d{3} - (.+)")
 _ESC_FILE = re.compile(r"(\d+)-(\d+)-[A-Z]\.[^.]+")
@@ -45,12 +46,14 @@ def read(source: Path) -> Imported:
     if not paths:
         raise InputError(_expected_layout(source, found))
     folders = [path.split("/", 1)[0] for path in paths]
+    notes = list(found.notes())
     tag_of, numbered = _tags(sorted(set(folders)))
+    if len(tag_of) == 1:
+        notes.append(f"there is only one class folder, {folders[0]}: every clip has its tag")
     vocabulary = Vocabulary(tuple(sorted(set(tag_of.values()))))
     clip = pa.array(clip_ids(paths), pa.string())
     columns = {"clip": clip, "path": pa.array(paths, pa.string()), "group": pa.array(paths, pa.string())}
     columns["labelled"] = pa.array(["weak"] * len(paths), pa.string())
-    notes = list(found.notes())
     if outside:
         notes.append(f"left out: audio files that lie in no class folder: {outside} (first: {_first_outside(found)})")
     names = [_ESC_FILE.fullmatch(path.rsplit("/", 1)[1]) for path in paths]
@@ -83,8 +86,10 @@ def _tags(folders: list[str]) -> tuple[dict[str, str], bool]:
 
 def _expected_layout(source: Path, found: FoundFiles) -> str:
     tables = sorted(path.name for path in source.glob("*.[ct]sv") if not path.name.startswith("."))
-    there = f"{len(found.audio)} audio files in no folder" if found.audio else "no audio file"
+    there = f"{counted(len(found.audio), 'audio file')} in no folder" if found.audio else "no audio file"
     hint = f", such as {first_few(tables, 1)} there" if tables else ""
+    lists = [path.name for path in sorted(source.glob("*.json")) if psla_json.is_at(path)]
+    hint += f"; {lists[0]} is a list of files with labels: give it itself" if lists else ""
     return (
         f"{source}: must hold a folder for every tag with audio files in it (TAG/NAME.wav), found {there}"
         f"; or give a CSV with the columns path,tags{hint}"

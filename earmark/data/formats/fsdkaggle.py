@@ -6,7 +6,7 @@ is the Freesound sound, or Flickr video, that it was cut from, where the table h
 Source: the READMEs of the two data sets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,13 +73,13 @@ def read_2018(source: Path) -> Imported:
     lists, notes, padding = [], [], []
     if _TRAIN_2018 in tables:
         file = tables[_TRAIN_2018]
-        rows = _rows(file, "label", "train", file.flags("manually_verified"))
+        rows = _rows(file, {"tag": "label"}, "train", file.flags("manually_verified"))
         lists.append(FileList(_TRAIN_2018, file.path, rows))
         notes.append("verified: clips of train as the column manually_verified says")
     if _TEST_2018 in tables:
         file = tables[_TEST_2018]
-        rows = _rows(file, "label", "test", pa.repeat(True, file.table.num_rows))
-        is_padding = pc.or_(_equal(file.text("usage"), "Ignored"), _equal(rows["tags"], "None"))
+        rows = _rows(file, {"tag": "label"}, "test", pa.repeat(True, file.table.num_rows))
+        is_padding = pc.or_(_equal(file.text("usage"), "Ignored"), _equal(rows["tag"], "None"))
         lists.append(FileList(_TEST_2018, file.path, rows.filter(pc.invert(is_padding))))
         notes.append("verified: all clips of test")
         padding = rows["name"].filter(is_padding).to_pylist()
@@ -98,7 +98,7 @@ def read_2019(source: Path) -> Imported:
     lists, notes = [], ["verified: the curated and the test set; the noisy set is not"]
     for kind, file in find_lists(source, _LAYOUT_2019).items():
         split = "test" if kind is _TEST_2019 else "train"
-        rows = _rows(file, "labels", split, pa.repeat(kind is not _NOISY, file.table.num_rows))
+        rows = _rows(file, {"tags": "labels"}, split, pa.repeat(kind is not _NOISY, file.table.num_rows))
         if kind is _CURATED:
             stems = pa.array([without_suffix(name) for name in rows["name"].to_pylist()], pa.string())
             is_wrong = pc.is_in(stems, pa.array(_MISLABELLED))
@@ -109,12 +109,12 @@ def read_2019(source: Path) -> Imported:
     return imported_lists(source, _LAYOUT_2019, lists, vocabulary, [note, *notes])
 
 
-def _rows(file: TableFile, tags: str, split: str, verified: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """The rows of a table as `FileList` holds them."""
+def _rows(file: TableFile, tags: Mapping[str, str], split: str, verified: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows of a table as `FileList` holds them; `tags` says which of its columns is `tag` or `tags`."""
     names = file_names(file, "fname")
     columns = {
         "name": names,
-        "tags": file.text(tags),
+        **{name: file.text(column) for name, column in tags.items()},
         "split": pa.repeat(split, len(names)),
         "group": pc.coalesce(file.text("freesound_id"), file.text("flickr_video_URL")),
         "verified": verified,

@@ -1,8 +1,9 @@
 """What every reader of a layout gives, and the steps that several of them share."""
 
 import posixpath
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from earmark.data.tables import LABEL_SCHEMA
 from earmark.data.vocabulary import Vocabulary
 
 SOURCE = "given"
+
+_SPLIT_OF_WORD = {
+    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+    **dict.fromkeys(("eval", "evaluation", "test", "public"), "test"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,47 @@ def without_suffix(path: str) -> str:
     """The path without its suffix, if that is one of audio files."""
     stem, suffix = posixpath.splitext(path)
     return stem if suffix.lower() in AUDIO_SUFFIXES else path
+
+
+def without_common_folder(paths: Sequence[str]) -> list[str]:
+    """The paths from the deepest folder that all lie beneath, so that clips are called alike on every machine."""
+    folders = {posixpath.dirname(path) for path in paths}
+    if len({folder.startswith("/") for folder in folders}) != 1:
+        return list(paths)
+    common = posixpath.commonpath(folders).rstrip("/")
+    return [path.removeprefix(f"{common}/") if common or path.startswith("/") else path for path in paths]
+
+
+def split_of_name(name: str) -> str | None:
+    """The split that a name tells in its words, None if it tells none or several.
+
+    >>> split_of_name("balanced_train_segments"), split_of_name("Validation2"), split_of_name("retrained")
+    ('train', 'validation', None)
+    """
+    words = re.findall("[a-z]+", name.lower())
+    splits = {_SPLIT_OF_WORD[word] for word in words if word in _SPLIT_OF_WORD}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def names_in_cell(cell: str, separators: str, known: Collection[str]) -> list[str]:
+    """The names in a cell, where a name may hold a separator itself: each the longest that is known, else one piece.
+
+    >>> names_in_cell("Male speech, man speaking;Dog, x", ",;", {"Male speech, man speaking", "Dog"})
+    ['Male speech, man speaking', 'Dog', 'x']
+    """
+    ends = [match.start() for match in re.finditer(f"[{re.escape(separators)}]", cell)] + [len(cell)]
+    names, start, first = [], 0, 0
+    while first < len(ends):
+        fitting = (last for last in range(len(ends) - 1, first, -1) if cell[start : ends[last]].strip() in known)
+        last = next(fitting, first)
+        names.append(cell[start : ends[last]].strip())
+        start, first = ends[last] + 1, last + 1
+    return [name for name in names if name]
+
+
+def shown(column: pa.ChunkedArray, row: int) -> str:
+    """What stands in a cell, for messages."""
+    return str(column[row]) if column[row].is_valid else "empty"
 
 
 def weak_labels(

@@ -65,10 +65,15 @@ def find_lists(source: Path, layout: ListLayout) -> dict[ListKind, TableFile]:
 
 
 def audio_root(source: Path, layout: ListLayout) -> Path:
-    """The folder that audio lies beneath: beside the tables' own folder where the source is a table in it."""
-    if source.is_dir():
-        return source
-    return source.parent.parent if source.parent.name in layout.folders else source.parent
+    """The folder that audio lies beneath: beside the tables' own folder where the source is that or a table in it."""
+    folder = source if source.is_dir() else source.parent
+    if (folder.name or folder.resolve().name) not in layout.folders:
+        return folder
+    # Someone's own folder of tables and audio may be called so, too.
+    beside = folder.parent if folder.name else folder.resolve().parent
+    audio = [name for kind in layout.kinds for name in kind.audio]
+    is_beside = any((beside / name).is_dir() for name in audio) and not any((folder / name).is_dir() for name in audio)
+    return beside if is_beside or not source.is_dir() else folder
 
 
 def _places(source: Path, names: Sequence[str], folders: Sequence[str]) -> Iterator[list[Path]]:

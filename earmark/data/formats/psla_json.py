@@ -7,9 +7,8 @@ another machine. Source: https://github.com/YuanGongND/psla
 import json
 import os
 import posixpath
-import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from earmark.data.audio.problems import Problem, problem_of
-from earmark.data.formats.audioset_audio import unnamed_audio_note
 from earmark.data.formats.audioset_tags import (
     CLASS_LIST,
     file_text,
@@ -31,18 +29,21 @@ from earmark.data.formats.audioset_tags import (
     vocabulary_of,
 )
 from earmark.data.formats.files import AudioByName
-from earmark.data.formats.imported import Imported, clip_ids, weak_labels, without_suffix
+from earmark.data.formats.imported import (
+    Imported,
+    clip_ids,
+    names_in_cell,
+    split_of_name,
+    weak_labels,
+    without_common_folder,
+    without_suffix,
+)
 from earmark.data.tables import CLIP_SCHEMA, IntArray, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, counted, first_few
 
 _HEAD_BYTES = 64 << 10
 _MID = r"^/[a-z]/[0-9a-z_]+$"
-_SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("eval", "evaluation", "test"), "test"),
-}
 
 
 def is_at(source: Path) -> bool:
@@ -70,10 +71,10 @@ def read(source: Path) -> Imported:
     rows = np.flatnonzero(~again)
     wavs = [wavs[row] for row in rows]
     said = _read_tags(source.parent, cells)
-    clips = clip_ids(_without_common_folder(wavs))
+    clips = clip_ids(without_common_folder(wavs))
     audio = _locate(source.parent, wavs, clips)
     clip, path = pa.array(clips, pa.string()), pa.array(audio.paths, pa.string())
-    split = _split(source)
+    split = split_of_name(source.stem)
     return Imported(
         clips=columns_or_null(
             len(clip),
@@ -173,42 +174,11 @@ def _with_commas(cells: pa.Array, entry: IntArray, label: pa.Array, known: Seque
     """The labels and their entries, once more for cells of which a piece is not known: a name may hold a comma."""
     cut = np.unique(entry[places_of(label, known) < 0])
     names = set(known)
-    whole = [_known_names(cell.split(","), names) for cell in cells.take(pa.array(cut)).to_pylist()]
+    whole = [names_in_cell(cell, ",", names) for cell in cells.take(pa.array(cut)).to_pylist()]
     kept = ~np.isin(entry, cut)
     again = pa.array([name for labels in whole for name in labels], pa.string())
     entry = np.append(entry[kept], np.repeat(cut, [len(labels) for labels in whole]))
     return entry, pa.concat_arrays([label.filter(pa.array(kept)), again])
-
-
-def _known_names(pieces: Sequence[str], known: Collection[str]) -> list[str]:
-    """The names that pieces make with commas between them: each the longest that is known, else one piece.
-
-    >>> _known_names(["Male speech", " man speaking", "Dog"], {"Male speech, man speaking", "Dog"})
-    ['Male speech, man speaking', 'Dog']
-    """
-    names, start = [], 0
-    while start < len(pieces):
-        ends = (end for end in range(len(pieces), start, -1) if ",".join(pieces[start:end]).strip() in known)
-        end = next(ends, start + 1)
-        names.append(",".join(pieces[start:end]).strip())
-        start = end
-    return [name for name in names if name]
-
-
-def _split(path: Path) -> str | None:
-    """The split that a list's name tells, if it tells one."""
-    words = re.findall("[a-z]+", path.stem.lower())
-    splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
-    return splits.pop() if len(splits) == 1 else None
-
-
-def _without_common_folder(wavs: Sequence[str]) -> list[str]:
-    """The paths from the deepest folder that all lie beneath, so that clips are called alike on every machine."""
-    folders = {posixpath.dirname(wav) for wav in wavs}
-    if len({folder.startswith("/") for folder in folders}) != 1:
-        return list(wavs)
-    common = posixpath.commonpath(folders).rstrip("/")
-    return [wav.removeprefix(f"{common}/") if common or wav.startswith("/") else wav for wav in wavs]
 
 
 @dataclass(frozen=True)
@@ -239,10 +209,11 @@ def _locate(folder: Path, wavs: Sequence[str], clips: Sequence[str]) -> _Located
             detail = (
                 f"{len(found)} files are called so: {files}" if len(found) > 1 else f"{entries} entries fit {files}"
             )
-            problems.append(problem_of("missing", wavs[row], clips[row], detail))
+            problems.append(problem_of("unclear", wavs[row], clips[row], detail))
     by_name = sum(paths[row] != wavs[row] for row in lost)
-    notes = [f"{by_name} files are not where the list says and were found by their names"] if by_name else []
-    return _Located(paths, problems, [*notes, *unnamed_audio_note(audio.found, paths)])
+    files = counted(by_name, "file", "are")
+    notes = [f"{files} not where the list says and found by name"] if by_name else []
+    return _Located(paths, problems, [*notes, *audio.found.unnamed_note(paths)])
 
 
 def _called_alike(audio: AudioByName, wav: str) -> list[str]:

@@ -9,6 +9,7 @@ Source: Raven Pro user's manual, selection tables.
 """
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from earmark.data.formats.beside import (
     Recordings,
     Tally,
     first_line,
+    is_blank,
     is_text_file,
     names_meant,
     text_files,
@@ -37,7 +39,7 @@ from earmark.errors import InputError, first_few
 
 ONSET, OFFSET, IN_FILE = "begin time (s)", "end time (s)", "file offset (s)"
 FILE_NAMES = ("begin file", "begin path")
-# What annotators and detectors call the column with the tag; the first that says anything is read.
+# What annotators and detectors call the column with the tag; of several the first with text in a row is read.
 TAG_NAMES = (
     *("annotation", "annotations", "tag", "tags", "label", "labels", "species", "common name", "class", "type"),
     *("call type", "sound type", "species code", "scientific name"),
@@ -66,7 +68,7 @@ def read(source: Path) -> Imported:
     folder = source if source.is_dir() else source.parent
     audio = AudioByName(folder)
     recordings = Recordings(audio, audio.found.audio if source.is_dir() else ())
-    rows, tally = EventRows(), Tally()
+    rows, tally = EventRows(), Tally(folder)
     texts = list(text_files(folder)) if source.is_dir() else [source.name]
     tables = [table for table in texts if is_selection_table(folder / table)]
     if not tables:
@@ -77,7 +79,20 @@ def read(source: Path) -> Imported:
     for table in tables:
         events = read_selections(folder / table, tally)
         rows.add(_rows_of(table, events, recordings), events)
-    return recordings.imported(folder, rows, [f"selection tables read: {len(tables)}", *tally.notes()])
+    num_blank = _add_blank_tables([table for table in texts if is_blank(folder / table)], recordings, tally)
+    return recordings.imported(folder, rows, [f"selection tables read: {len(tables) + num_blank}", *tally.notes()])
+
+
+def _add_blank_tables(tables: Sequence[str], recordings: Recordings, tally: Tally) -> int:
+    """How many tables without a line lie beside recordings: where a program finds nothing it may write nothing."""
+    num_blank = 0
+    for table in tables:
+        inside, names = posixpath.dirname(table), names_meant(table)
+        if recordings.fitting(names, inside):
+            recordings.annotated_row(names, inside, posixpath.join(inside, names[0]))
+            tally.add("tables without a line, taken to say that nothing is heard", table)
+            num_blank += 1
+    return num_blank
 
 
 def _rows_of(table: str, events: Events, recordings: Recordings) -> npt.NDArray[np.int64]:
@@ -102,11 +117,11 @@ def read_selections(path: Path, tally: Tally) -> Events:
     for name, column in ((ONSET, onset), (OFFSET, offset)):
         file.refuse(column.is_null(), lambda row, name=name: f"{name} must not be empty")  # type: ignore[misc]
     begin_s, end_s = np.asarray(onset, dtype=np.float64), np.asarray(offset, dtype=np.float64)
-    tag = pc.fill_null(pc.utf8_trim_whitespace(_tag_column(file)), "")
+    tag = _tags(file, tally)
     recording = _recordings(file)
     keys = [begin_s, end_s, _codes(tag), _codes(file.text("selection"))]
     again = repeats(keys if recording is None else [*keys, _codes(recording)])[0]
-    tally.add("rows that show a selection in another view, not counted again", path.name, int(again.sum()))
+    tally.add("rows that show a selection in another view, not counted again", tally.place(path), int(again.sum()))
     backwards = ~again & (end_s <= begin_s)
     _count(file, tally, "left out: selections without duration", backwards)
     untagged = ~again & ~backwards & as_mask(pc.equal(tag, ""))
@@ -119,6 +134,7 @@ def read_selections(path: Path, tally: Tally) -> Events:
         onset_s[kept],
         # Not onset + (end - begin) unless the table counts from elsewhere: the difference has rounding in it.
         np.where(onset_s == begin_s, end_s, onset_s + (end_s - begin_s))[kept],
+        lambda event: f"{path}:{file.places([int(kept[event])])[0]}",
         None if recording is None else recording.take(pa.array(kept)).to_pylist(),
         () if recording is None else pc.unique(recording).to_pylist(),
     )
@@ -138,17 +154,25 @@ def _usual_columns(path: Path) -> TableFile:
     return replace(file, table=pa.table(columns))
 
 
-def _tag_column(file: TableFile) -> pa.ChunkedArray:
-    """The first of the columns with a known name that says anything."""
+def _tags(file: TableFile, tally: Tally) -> pa.ChunkedArray:
+    """The tag of every row, from the first of the columns with a known name that has text there; "" where none has."""
     known = [name for name in TAG_NAMES if file.has(name)]
-    said = [name for name in known if file.table[name].null_count < file.table.num_rows]
     # Raven's own tables have no column for tags; without a row they say that nothing is heard.
     if not known and file.table.num_rows:
         raise InputError(
             f"{file.path}:1: a column with the tag must be called one of {', '.join(TAG_NAMES)} (in any case)"
             f"; there are {first_few(file.table.column_names, 12)}"
         )
-    return file.text((said or known or [""])[0])
+    tag, used = pc.fill_null(file.text(""), ""), []
+    for name in known:
+        text = pc.fill_null(pc.utf8_trim_whitespace(file.text(name)), "")
+        is_new = pc.and_(pc.equal(tag, ""), pc.not_equal(text, ""))
+        if pc.any(is_new).as_py():
+            tag = pc.if_else(is_new, text, tag)
+            used.append(name)
+    if len(used) > 1:
+        tally.add(f"tables whose tags are from the columns {', '.join(used)}", tally.place(file.path))
+    return tag
 
 
 def _recordings(file: TableFile) -> pa.ChunkedArray | None:
@@ -188,7 +212,7 @@ def _count_running_on(
 
 def _count(file: TableFile, tally: Tally, remark: str, rows: npt.NDArray[np.bool_]) -> None:
     if rows.any():
-        tally.add(remark, f"{file.path.name}:{file.places([int(rows.argmax())])[0]}", int(rows.sum()))
+        tally.add(remark, tally.place(file.path, file.places([int(rows.argmax())])[0]), int(rows.sum()))
 
 
 def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:

@@ -36,7 +36,7 @@ def test_lists_and_class_list_to_the_byte(tmp_path):
         "unbalanced_train_segments/--4gqARaEJE_30.000.wav",
     ]
     assert summary.losses == ()
-    assert summary.notes == ("1 clips are called otherwise than here: plain is plain_0",)
+    assert summary.notes == ("1 clip is called otherwise than here: plain is plain_0",)
     assert (summary.clips, summary.labels, summary.events, summary.tables) == (4, 3, 0, 3)
 
 
@@ -46,8 +46,8 @@ def test_validation_has_a_list_of_its_own(tmp_path):
     assert (tmp_path / "out/validation_segments.csv").read_text().splitlines()[3:] == ['a, 0.000, 1.000, ""']
     assert (tmp_path / "out/unbalanced_train_segments.csv").read_text().splitlines()[3:] == ['b, 0.000, 1.000, ""']
     assert summary.notes == (
-        "1 clips without a split are in unbalanced_train_segments.csv",
-        "1 clips of validation are in validation_segments.csv, a list that AudioSet does not have",
+        "1 clip without a split: in unbalanced_train_segments.csv",
+        "1 clip of validation: in validation_segments.csv, a list that AudioSet does not have",
     )
 
 
@@ -89,7 +89,7 @@ def test_what_segments_cannot_hold_is_counted(tmp_path):
     assert summary.losses == (
         "times of 2 events",
         "that 2 clips are labelled strong: here all are labelled weak",
-        "1 clips labelled none: left out, because a segment without tags counts as having none of them",
+        "1 clip labelled none: left out, because a segment without tags counts as having none of them",
         "group of 2 clips: here those of one id are one group",
     )
     assert (summary.clips, summary.labels, summary.files) == (2, 2, 2)

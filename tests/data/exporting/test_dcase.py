@@ -62,7 +62,7 @@ def test_names_with_delimiters_and_quotes_are_quoted_or_replaced(tmp_path):
         'filename\tevent_labels\na,b.wav\tCat,Speech; male_2\n"q""uote.wav"\t"the ""Who"""\n'
     )
     assert tables["metadata/train/unlabelled.tsv"] == 'filename\n"n,o.wav"\n'
-    assert 'the names of 1 tags as they are: "Speech, male" is "Speech; male_2"' in summary.losses
+    assert 'the names of 1 tag as they are: "Speech, male" is "Speech; male_2"' in summary.losses
 
 
 def test_what_a_table_of_its_kind_cannot_hold_is_counted(tmp_path):
@@ -84,7 +84,7 @@ def test_what_a_table_of_its_kind_cannot_hold_is_counted(tmp_path):
     )
     assert summary.losses == (
         "times of 2 events in clips labelled weak",
-        "1 labels without times in clips labelled strong",
-        "1 labels of clips labelled none",
+        "1 label without times in clips labelled strong",
+        "1 label of clips labelled none",
         "times finer than a millisecond, of 2 events: rounded",
     )

@@ -140,7 +140,7 @@ def test_stretches_are_cut_at_the_rate_of_their_recording(tmp_path, layout):
     dataset = dataset_of(tmp_path, clips)
     summary = export_dataset(dataset, layout, tmp_path / "out")
     assert summary.left_out == {"outside recording": 1}
-    assert "2 clips are stretches of recordings: cut from them, as mono WAV of 16 bit" in summary.notes
+    assert "stretches of recordings: 2 clips, cut from them as mono WAV of 16 bit" in summary.notes
     whole = np.arange(RATE_HZ, dtype=np.int16)
     files = sorted((tmp_path / "out").rglob("*.wav"))
     assert [path.is_symlink() for path in files] == [False, False]
@@ -156,8 +156,8 @@ def test_only_labels_of_a_half_and_more_are_written(tmp_path):
     summary = export_dataset(dataset_of(tmp_path, [{"clip": "a"}, {"clip": "b"}], labels), "dcase", tmp_path / "out")
     assert (tmp_path / "out/metadata/train/weak.tsv").read_text() == "filename\tevent_labels\na.wav\tCat\nb.wav\tDog\n"
     assert summary.losses == (
-        "1 labels of a value below 0.5",
-        "the value of 1 labels, of 0.5 to 1: written as plain labels",
+        "1 label of a value below 0.5",
+        "the value of 1 label, of 0.5 to 1: written as plain labels",
     )
 
 
@@ -168,13 +168,13 @@ def test_what_no_layout_holds_is_counted(tmp_path):
         "fold of 2 clips",
         "group of 2 clips",
         "verified of 2 clips",
-        "that 1 tags were not annotated",
-        "1 tags of the vocabulary that no clip has",
+        "that 1 tag was not annotated",
+        "1 tag of the vocabulary that no clip has",
         "ids of 2 tags",
     )
     assert export_dataset(dataset, "hf", tmp_path / "hf").losses == (
-        "that 1 tags were not annotated",
-        "1 tags of the vocabulary that no clip has",
+        "that 1 tag was not annotated",
+        "1 tag of the vocabulary that no clip has",
         "ids of 2 tags",
     )
 
@@ -188,8 +188,8 @@ def test_a_summary_in_lines(dataset, tmp_path):
         "events       0",
         "tables       2",
         "audio files  2  links to whole recordings",
-        "note: 1 clips are called otherwise than here: Dog/a is Dog_a.wav",
-        "note: 2 clips without a split are among train",
+        "note: 1 clip is called otherwise than here: Dog/a is Dog_a.wav",
+        "note: 2 clips without a split: among train",
     ]
 
 
@@ -201,3 +201,19 @@ def test_durations_that_the_table_lacks_are_looked_up(tmp_path):
     summary = export_dataset(dataclasses.replace(dataset, clips=bare), "dcase", tmp_path / "out")
     assert (tmp_path / "out/metadata/train/durations.tsv").read_text() == "filename\tduration\na.wav\t1.000\n"
     assert summary.left_out == {"unreadable": 1}
+
+
+def test_links_and_files_that_were_cut_are_counted_apart(tmp_path):
+    clips = [
+        {"clip": "a"},
+        {"clip": "r_0", "path": "r.wav", "onset": 0.0, "offset": 0.5},
+        {"clip": "r_1", "path": "r.wav", "onset": 0.5, "offset": 1.0},
+    ]
+    dataset = dataset_of(tmp_path, clips, [("a", "Dog")])
+    summary = export_dataset(dataset, "dcase", tmp_path / "out")
+    assert (summary.files, summary.cut) == (3, 2)
+    assert "audio files  1  links to whole recordings" in summary.lines()
+    assert "audio files  2  cut from recordings" in summary.lines()
+    lines = export_dataset(dataset, "dcase", tmp_path / "tables", audio="none").lines()
+    assert "audio files  3  named in tables, none placed" in lines
+    assert not any("cut from recordings" in line for line in lines if line.startswith("audio files"))

@@ -41,7 +41,7 @@ def test_columns_are_there_if_the_data_set_has_them(tmp_path):
         {"file_name": "a.wav", "clip": "a", **common, "fold": 2, "group": "g", "verified": True},
         {"file_name": "b.wav", "clip": "b", **common, "fold": None, "group": "b.wav", "verified": None},
     ]
-    assert summary.notes == ("2 clips without a split are in train",)
+    assert summary.notes == ("2 clips without a split: in train",)
 
 
 def test_the_first_lines_show_every_type(tmp_path):

@@ -106,7 +106,7 @@ def test_a_track_that_two_recordings_fit_is_a_problem(tmp_path):
     write(tmp_path, {"a.txt": "0\t1\tDog\n"}, ["a.wav", "a.ogg"])
     imported = audacity.read(tmp_path)
     (problem,) = imported.problems
-    assert (problem.clip, problem.kind) == ("a", "missing")
+    assert (problem.clip, problem.kind) == ("a", "unclear")
     assert problem.detail == "2 files are called so: a.ogg, a.wav"
     (tmp_path / "a.txt").rename(tmp_path / "a.wav.txt")
     assert labels(audacity.read(tmp_path)) == [("a.wav", "Dog", 0.0, 1.0)]
@@ -141,7 +141,7 @@ def test_what_does_not_look_like_it(tmp_path, tables, audio):
 
 def test_a_folder_without_tracks_says_what_is_expected(tmp_path):
     write(tmp_path, {"readme.txt": "hello"}, ["a.wav"])
-    with pytest.raises(InputError, match=r"NAME\.wav and NAME\.txt\), found 1 recordings and no track"):
+    with pytest.raises(InputError, match=r"NAME\.wav and NAME\.txt\), found 1 recording and no track"):
         audacity.read(tmp_path)
 
 
@@ -150,3 +150,10 @@ def test_links_in_a_circle_end(tmp_path):
     (tmp_path / "again").symlink_to(tmp_path)
     assert audacity.is_at(tmp_path)
     assert len(clips(audacity.read(tmp_path))) == 1
+
+
+def test_tabs_within_a_label_are_a_space(tmp_path):
+    write(tmp_path, {"sub/a.txt": "0\t1\tDog\t\tbig\t\n2\t2\tx\n"}, ["sub/a.wav"])
+    imported = audacity.read(tmp_path)
+    assert imported.vocabulary.tags == ("Dog big",)
+    assert "left out: point labels, which have no duration: 1 (first: sub/a.txt:2)" in imported.notes

@@ -88,10 +88,10 @@ def test_the_published_lists(tmp_path):
     assert imported.not_annotated == ()
     assert imported.notes == (
         "read: balanced_train_segments.csv, 3 segments, split train",
-        "read: eval_segments.csv, 1 segments, split test",
+        "read: eval_segments.csv, 1 segment, split test",
         "tags are the display names in class_labels_indices.csv",
         "audio files are taken to be cut to their segments already: the times in the tables only help to find them",
-        "left out: 1 audio files that belong to no clip (first: more.wav)",
+        "left out: 1 audio file that no table names (first: more.wav)",
     )
 
 
@@ -118,9 +118,9 @@ def test_the_folder_of_its_own_list_comes_first(tmp_path):
     imported = audioset.read(tmp_path)
     assert paths_of(imported)["0123456789a_30500"] == "eval/0123456789a.wav"
     assert [(found.path, found.clip, found.kind, found.detail) for found in imported.problems] == [
-        ("--4gqARaEJE", "--4gqARaEJE_0", "missing", "2 files are called so: a/--4gqARaEJE.wav, b/--4gqARaEJE.flac")
+        ("--4gqARaEJE", "--4gqARaEJE_0", "unclear", "2 files are called so: a/--4gqARaEJE.wav, b/--4gqARaEJE.flac")
     ]
-    assert "left out: 4 audio files that belong to no clip (first: a/--4gqARaEJE.wav)" in imported.notes
+    assert "left out: 4 audio files that no table names (first: a/--4gqARaEJE.wav)" in imported.notes
 
 
 def test_a_file_called_by_id_alone_is_not_guessed_to_be_one_of_two_segments(tmp_path):
@@ -165,7 +165,7 @@ def test_a_list_alone_and_lists_in_folders(tmp_path):
     assert alone.audio_root == tmp_path
     assert alone.clips["split"].null_count == 1
     assert paths_of(alone) == {"0123456789a_30500": "0123456789a.wav"}
-    assert alone.notes[0] == "read: my_segments.csv, 1 segments, no split told by its name"
+    assert alone.notes[0] == "read: my_segments.csv, 1 segment, no split told by its name"
 
 
 def test_lines_that_people_write(tmp_path):
@@ -185,8 +185,8 @@ def test_lines_that_people_write(tmp_path):
         "abe_0": [],
     }
     assert imported.notes[2:4] == (
-        "1 lines name a segment again; its tags are joined",
-        "1 lines name no tag: their clips count as having none of the tags",
+        "1 line names a segment again; its tags are joined",
+        "1 line names no tag: their clips count as having none of the tags",
     )
 
 
@@ -264,3 +264,9 @@ def test_where_the_layout_is_found(tmp_path):
     assert audioset.is_at(tmp_path / "my.csv")
     assert not audioset.is_at(tmp_path / "other.csv")
     assert not audioset.is_at(tmp_path / "a")
+
+
+def test_a_split_is_told_by_a_whole_word_of_the_name(tmp_path):
+    (tmp_path / "retrained_segments.csv").write_text('# YTID\nabc, 0, 10, "/m/09x0r"\n')
+    imported = audioset.read(tmp_path / "retrained_segments.csv")
+    assert imported.clips["split"].to_pylist() == [None]

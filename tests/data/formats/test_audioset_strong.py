@@ -60,11 +60,11 @@ def test_the_published_tables(tmp_path):
     assert imported.problems == ()
     assert imported.notes == (
         "read: audioset_train_strong.tsv, 2 segments, split train",
-        "read: audioset_eval_strong.tsv, 1 segments, split test",
+        "read: audioset_eval_strong.tsv, 1 segment, split test",
         "tags are the display names in mid_to_display_name.tsv",
-        "not annotated: 1 tags that stand in no strong table: Speech",
+        "not annotated, in no strong table: 1 tag: Speech",
         "audio files are taken to be cut to their segments already: the times in the tables only help to find them",
-        "left out: 1 audio files that belong to no clip (first: eval/Y-a_b-C_12_3.wav)",
+        "left out: 1 audio file that no table names (first: eval/Y-a_b-C_12_3.wav)",
     )
 
 
@@ -77,8 +77,8 @@ def test_a_class_list_is_the_vocabulary(tmp_path):
     assert imported.not_annotated == ("Speech",)
     assert imported.notes[2:5] == (
         "tags are the display names in class_labels_indices.csv",
-        "left out: 1 labels whose tags are not in the vocabulary (first: /t/dd00077)",
-        "not annotated: 1 tags that stand in no strong table: Speech",
+        "left out: 1 label whose tags are not in the vocabulary (first: /t/dd00077)",
+        "not annotated, in no strong table: 1 tag: Speech",
     )
 
 
@@ -108,7 +108,7 @@ def test_events_without_length_are_left_out_and_the_framed_table_is_not_read(tmp
     imported = audioset_strong.read(tmp_path)
     assert imported.labels.num_rows == 5
     assert imported.clips.num_rows == 4
-    assert "left out: 3 labels that do not end after they start (first: in clip s9d-2nhuJCQ_0)" in imported.notes
+    assert "left out: 3 labels without an end after the start (first: in clip s9d-2nhuJCQ_0)" in imported.notes
     assert (
         "not read: audioset_eval_strong_framed_posneg.tsv, which labels frames of 0.96 s, not events" in imported.notes
     )

@@ -81,13 +81,13 @@ def test_the_published_tree(tmp_path):
     assert imported.vocabulary.tags == ("Cat", "Dishes", "Dog", "Speech", "Vacuum_cleaner")
     assert imported.problems == ()
     assert imported.notes == (
-        "read eval/public: strong, split test, 1 files",
-        "read train/synthetic20/soundscapes: strong, split train, 1 files",
-        "read train/unlabel_in_domain: none, split train, 1 files",
+        "read eval/public: strong, split test, 1 file",
+        "read train/synthetic20/soundscapes: strong, split train, 1 file",
+        "read train/unlabel_in_domain: none, split train, 1 file",
         "read train/weak: weak, split train, 2 files",
-        "read validation/validation: strong, split validation, 1 files",
+        "read validation/validation: strong, split validation, 1 file",
         "split: from the folder or the name of a table (eval, test and public are test)",
-        "left out: 1 audio files that no table names (first: audio/eval/public/stranger.wav)",
+        "left out: 1 audio file that no table names (first: audio/eval/public/stranger.wav)",
     )
 
 
@@ -121,6 +121,9 @@ def test_strong_wins_over_weak_over_none_in_one_split(tmp_path):
     assert [row[1] for row in labels(imported)] == ["Cat", "Vacuum_cleaner"]
     note = f"clips in a weak and in a strong table of one split: the strong labels count: 1 (first: {YOUTUBE})"
     assert note in imported.notes
+    assert "tags that stand in such rows of weak tables only, left out: 2 (first: Dishes)" in imported.notes
+    # The file in the folder of the weak table is named by it, although another one is the clip's.
+    assert not any("no table names" in note for note in imported.notes)
 
 
 def test_tables_of_one_split_that_repeat_each_other_are_one(tmp_path):
@@ -182,7 +185,7 @@ def test_sets_of_distorted_soundscapes_share_names_but_not_clips(tmp_path):
 def test_other_names_that_several_files_have_are_a_problem(tmp_path):
     write(tmp_path, {"weak.tsv": "filename\tevent_labels\na.wav\tDog\n"}, ["x/a.wav", "y/a.wav"])
     (problem,) = desed.read(tmp_path).problems
-    assert (problem.path, problem.clip, problem.kind) == ("a.wav", "a", "missing")
+    assert (problem.path, problem.clip, problem.kind) == ("a.wav", "a", "unclear")
     assert problem.detail == "2 files are called so: x/a.wav, y/a.wav"
 
 

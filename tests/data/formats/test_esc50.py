@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from earmark.data.formats import esc50
@@ -42,7 +44,7 @@ def test_the_published_tree(tmp_path):
         "read: meta/esc50.csv (5 clips)",
         "folds are the official ones; groups are source recordings (src_file)",
         "tags are in the order of the column target",
-        "left out: 1 audio files that no table names (first: copy.wav)",
+        "left out: 1 audio file that no table names (first: copy.wav)",
     )
     assert imported.problems == imported.not_annotated == ()
 
@@ -104,3 +106,20 @@ def test_other_sources_are_not_this_layout(tmp_path):
     assert not esc50.is_at(tmp_path / "audio")
     with pytest.raises(InputError, match=r"layout esc50 must hold esc50.csv, found none of these tables"):
         esc50.read(tmp_path / "audio")
+
+
+def test_a_category_is_one_tag_whatever_it_holds(tmp_path):
+    write(tmp_path, TABLE.replace(",dog,", ',"dog, big",'))
+    tags = esc50.read(tmp_path).labels["tag"].to_pylist()
+    assert tags == ["dog, big", "vacuum_cleaner", "vacuum_cleaner", "dog, big", "chirping_birds"]
+
+
+def test_the_folder_of_the_table_as_the_source_finds_the_audio_beside_it(tmp_path, monkeypatch):
+    write(tmp_path)
+    imported = esc50.read(tmp_path / "meta")
+    assert imported.audio_root == tmp_path
+    assert imported.clips["path"][0].as_py() == "audio/1-100032-A-0.wav"
+    monkeypatch.chdir(tmp_path / "meta")
+    assert esc50.read(Path()).audio_root == tmp_path
+    (tmp_path / "meta" / "audio").mkdir()
+    assert esc50.read(tmp_path / "meta").audio_root == tmp_path / "meta"

@@ -85,7 +85,7 @@ def test_notes(tmp_path):
         "splits are the official ones: of dev.csv train and validation (val), of eval.csv test",
         "verified: all labels were confirmed by people; those of dev.csv are correct but may lack a tag",
         "groups are Freesound ids; the uploaders in FSD50K.metadata are not read",
-        "left out: 1 labels whose tags are not in the vocabulary (first: Owl)",
+        "left out: 1 label whose tags are not in the vocabulary (first: Owl)",
         "left out: 2 audio files that no table names (first: FSD50K.dev_audio/7.wav)",
     )
 
@@ -141,14 +141,14 @@ def test_names_have_a_suffix_or_not_and_copies_may_have_another(tmp_path):
 def test_a_name_that_two_files_have_is_a_problem_of_its_clip(tmp_path):
     imported = fsd50k.read(write(tmp_path, audio=(*AUDIO, "dev_audio/again/100.wav")))
     (problem,) = imported.problems
-    assert (problem.clip, problem.kind, problem.outcome) == ("100", "missing", "left out")
+    assert (problem.clip, problem.kind, problem.outcome) == ("100", "unclear", "left out")
     assert imported.clips["path"].to_pylist()[2] == "100"
 
 
 def test_a_clip_without_a_tag_is_said(tmp_path):
     imported = fsd50k.read(write(tmp_path, {**TABLES, "eval.csv": "fname,labels,mids\n1,,\n2,Music,/m/04rlf\n"}))
     assert tags_by_clip(imported)["1"] == []
-    assert "1 clips have no tag in their table: they count as having none of the tags" in imported.notes
+    assert "1 clip has no tag in the table: counted as having none of the tags" in imported.notes
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,10 @@ def test_2018_of_the_competition_names_no_recordings_and_pads_its_test_set(tmp_p
     assert imported.clips["clip"].to_pylist() == ["00044347", "00326aa9"]
     assert imported.clips["group"].to_pylist() == ["audio_train/00044347.wav", "355125"]
     assert imported.vocabulary.tags == ("Hi-hat", "Saxophone")
-    assert imported.notes[0] == "read: train.csv (1 clips), test_post_competition.csv (1 clips)"
+    assert imported.notes[0] == "read: train.csv (1 clip), test_post_competition.csv (1 clip)"
     assert imported.notes[-2:] == (
         "left out: 2 clips that only padded the test set (usage Ignored, label None; first: 00063640.wav)",
-        "left out: 1 audio files that no table names (first: audio_test/stray.wav)",
+        "left out: 1 audio file that no table names (first: audio_test/stray.wav)",
     )
 
 
@@ -174,11 +174,11 @@ def test_2019_of_the_competition(tmp_path):
     assert imported.clips["verified"].to_pylist() == [True, False]
     assert imported.vocabulary.tags == ("Bark", "Slam")
     assert imported.notes == (
-        "read: train_curated.csv (1 clips), train_noisy.csv (1 clips)",
+        "read: train_curated.csv (1 clip), train_noisy.csv (1 clip)",
         "not there: test_post_competition.csv",
         "not there: vocabulary.csv; tags are sorted and have no ids",
         "verified: the curated and the test set; the noisy set is not",
-        "left out: 1 audio files that no table names (first: test/4260ebea.wav)",
+        "left out: 1 audio file that no table names (first: test/4260ebea.wav)",
     )
 
 
@@ -206,3 +206,9 @@ def test_a_list_of_ones_own_is_not_this_layout(tmp_path):
     write(tmp_path, {"train.csv": "fname,label\na.wav,Dog\n", "list.csv": TEST_2019})
     assert not fsdkaggle.is_at_2018(tmp_path)
     assert not fsdkaggle.is_at_2019(tmp_path / "list.csv")
+
+
+def test_a_label_of_2018_is_one_tag_whatever_it_holds(tmp_path):
+    table = TRAIN_2018.replace("Hi-hat", '"Hi-hat, open"')
+    write(tmp_path, {"FSDKaggle2018.meta/train_post_competition.csv": table})
+    assert "Hi-hat, open" in fsdkaggle.read_2018(tmp_path).vocabulary

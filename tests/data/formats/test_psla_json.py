@@ -76,10 +76,10 @@ def test_a_list_from_another_machine(tmp_path):
     assert imported.notes == (
         "split train, which the list's name tells",
         "tags are the display names in class_labels_indices.csv",
-        "left out: 1 labels whose tags are not in the vocabulary (first: /m/zzz)",
+        "left out: 1 label whose tags are not in the vocabulary (first: /m/zzz)",
         "1 entries name no tag: their clips count as having none of the tags",
-        "3 files are not where the list says and were found by their names",
-        "left out: 1 audio files that belong to no clip (first: other.wav)",
+        "3 files are not where the list says and found by name",
+        "left out: 1 audio file that no table names (first: other.wav)",
     )
 
 
@@ -119,7 +119,7 @@ def test_of_several_files_of_a_name_the_most_alike_folder_counts(tmp_path):
         "more/x": "/old/set/more/x.wav",
     }
     assert [(found.path, found.clip, found.kind, found.detail) for found in imported.problems] == [
-        ("/old/set/more/x.wav", "more/x", "missing", "2 files are called so: here/eval/x.wav, here/train/x.wav")
+        ("/old/set/more/x.wav", "more/x", "unclear", "2 files are called so: here/eval/x.wav, here/train/x.wav")
     ]
 
 

@@ -58,10 +58,11 @@ def test_a_selection_counts_once_for_all_its_views(tmp_path):
     ]
     assert labels(imported) == [("site/rec.2020", "Tit", 4.0, 4.5), ("site/rec.2020", "Wren", 1.5, 2.25)]
     assert imported.vocabulary.tags == ("Tit", "Wren")
+    name = "site/rec.2020.Table.1.selections.txt"
     assert imported.notes == (
         "selection tables read: 2",
-        "rows that show a selection in another view, not counted again: 1 (first: rec.2020.Table.1.selections.txt)",
-        "left out: selections without a tag: 1 (first: rec.2020.Table.1.selections.txt:5)",
+        f"rows that show a selection in another view, not counted again: 1 (first: {name})",
+        f"left out: selections without a tag: 1 (first: {name}:5)",
         "recordings without a table: 1, labelled none (first: c.wav)",
     )
 
@@ -175,4 +176,30 @@ def test_what_does_not_look_like_it(tmp_path):
     assert not raven.is_at(tmp_path / "a.wav")
     assert "must hold Raven selection tables (columns Begin Time (s), End Time (s)), found none among 2" in refused(
         tmp_path
+    )
+
+
+def test_of_several_columns_with_tags_the_first_with_text_counts_in_each_row(tmp_path):
+    rows = [
+        ("1", "Waveform 1", "1", "2", "Wren", "bird"),
+        ("2", "Waveform 1", "3", "4", " ", "Tit"),
+        ("3", "Waveform 1", "5", "6", "Owl", ""),
+    ]
+    write(tmp_path, {"sub/a.txt": table(*rows, columns=("Species", "Annotation"))}, ["sub/a.wav"])
+    imported = raven.read(tmp_path)
+    assert [row[1:3] for row in labels(imported)] == [("Owl", 5.0), ("Tit", 3.0), ("bird", 1.0)]
+    note = "tables whose tags are from the columns annotation, species: 1 (first: sub/a.txt)"
+    assert note in imported.notes
+
+
+def test_a_table_without_a_byte_says_that_nothing_is_heard(tmp_path):
+    tables = {"a.txt": table(("1", "Waveform 1", "1", "2", "Wren")), "b.Table.1.selections.txt": "", "blank.txt": ""}
+    imported = raven.read(write(tmp_path, tables, ["a.wav", "b.wav", "c.wav"]))
+    assert [(clip, labelled) for clip, _, labelled in clips(imported)] == [
+        ("a", "strong"),
+        ("b", "strong"),
+        ("c", "none"),
+    ]
+    assert "tables without a line, taken to say that nothing is heard: 1 (first: b.Table.1.selections.txt)" in (
+        imported.notes
     )
