@@ -89,6 +89,8 @@ class MBConvNet(nn.Module):
     (1, 33, 1408)
     """
 
+    stem_weight = "conv_stem.weight"
+    classifier = "classifier."
     stride_frames = 32
 
     def __init__(

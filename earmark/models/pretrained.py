@@ -17,19 +17,21 @@ import torch
 
 from earmark.errors import InputError, first_few
 from earmark.models.mbconv import ARCHITECTURES, MBConvNet
+from earmark.models.resnet import ResNet50
 from earmark.tensor_files import load_tensors
 
 log = logging.getLogger(__name__)
 
 Stem = Literal["sum", "random"]
-_STEM = "conv_stem.weight"
 _TIMM_NAMES = {
     "mobilenetv2_100": "mobilenetv2",
     "efficientnet_lite0": "efficientnet_lite0",
     "efficientnet_b0": "efficientnet_b0",
     "efficientnet_b1": "efficientnet_b1",
     "efficientnet_b2": "efficientnet_b2",
+    "resnet50": "resnet50",
 }
+PRETRAINABLE = (*ARCHITECTURES, "resnet50")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def load_imagenet(backbone: torch.nn.Module, weights: str | Path = "bundled", st
     """Loads ImageNet weights into a backbone, in place, and logs how many of how many.
 
     Args:
-        backbone: an `MBConvNet`.
+        backbone: an `MBConvNet` or a `ResNet50`.
         weights: "bundled" (EfficientNet-Lite0 of the `imagenet` extra), or the path of timm's safetensors file of this
             network (such as `model.safetensors` of timm/tf_efficientnet_b2.ns_jft_in1k).
         stem: "sum" adds the stem's three colours into its one channel; "random" leaves the stem as it is (PSLA's).
@@ -54,8 +56,10 @@ def load_imagenet(backbone: torch.nn.Module, weights: str | Path = "bundled", st
     Raises:
         InputError: the weights are of another network, padding or epsilon, cannot be read, or the extra is lacking.
     """
-    if not isinstance(backbone, MBConvNet):
-        raise InputError(f"ImageNet weights are for {first_few(sorted(ARCHITECTURES))}; got {type(backbone).__name__}")
+    if not isinstance(backbone, MBConvNet | ResNet50):
+        raise InputError(
+            f"ImageNet weights are for {first_few(sorted(PRETRAINABLE), 9)}; got {type(backbone).__name__}"
+        )
     if weights == "bundled":
         source, found = "the bundled EfficientNet-Lite0", _bundled_weights()
         _require_network(backbone, found, source)
@@ -67,9 +71,9 @@ def load_imagenet(backbone: torch.nn.Module, weights: str | Path = "bundled", st
         _require_named(backbone, path)
     counted = [name for name in backbone.state_dict() if not name.endswith("num_batches_tracked")]
     chosen = {name: found[name] for name in counted}
-    colour_stem = chosen.pop(_STEM)
+    colour_stem = chosen.pop(backbone.stem_weight)
     if stem == "sum":
-        chosen[_STEM] = colour_stem.sum(1, keepdim=True)
+        chosen[backbone.stem_weight] = colour_stem.sum(1, keepdim=True)
     backbone.load_state_dict(chosen, strict=False)
     log.info("loaded %d of %d weights from %s, stem: %s", len(chosen), len(counted), source, stem)
     return Loaded(source, len(chosen), len(counted), stem)
@@ -113,12 +117,12 @@ def _file_weights(path: Path) -> dict[str, torch.Tensor]:
     return load_tensors(path)[0]
 
 
-def _require_network(backbone: MBConvNet, found: Mapping[str, torch.Tensor], source: str) -> None:
+def _require_network(backbone: MBConvNet | ResNet50, found: Mapping[str, torch.Tensor], source: str) -> None:
     """Raises InputError unless names and shapes are the backbone's (a stem of three colours, any classifier)."""
     differing = _differing(backbone, found)
     if not differing:
         return
-    fits = [name for name in ARCHITECTURES if not _differing(_skeleton(name), found)]
+    fits = [name for name in PRETRAINABLE if not _differing(_skeleton(name), found)]
     what = f"{fits[0]}'s" if fits else "none of the known networks'"
     name, expected, got = differing[0]
     raise InputError(
@@ -127,11 +131,12 @@ def _require_network(backbone: MBConvNet, found: Mapping[str, torch.Tensor], sou
     )
 
 
-def _differing(backbone: MBConvNet, found: Mapping[str, torch.Tensor]) -> list[tuple[str, str, str]]:
+def _differing(backbone: MBConvNet | ResNet50, found: Mapping[str, torch.Tensor]) -> list[tuple[str, str, str]]:
     """(name, expected, found) of every weight that does not fit."""
     expected = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
-    expected[_STEM] = (expected[_STEM][0], 3, *expected[_STEM][2:])
-    shapes = {name: tuple(tensor.shape) for name, tensor in found.items() if not name.startswith("classifier.")}
+    stem = expected[backbone.stem_weight]
+    expected[backbone.stem_weight] = (stem[0], 3, *stem[2:])
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items() if not name.startswith(backbone.classifier)}
     names = [name for name in {**expected, **shapes} if not name.endswith("num_batches_tracked")]
     return [
         (name, _shape_text(expected.get(name)), _shape_text(shapes.get(name)))
@@ -144,13 +149,13 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
     return "absent" if shape is None else "x".join(map(str, shape))
 
 
-def _skeleton(name: str) -> MBConvNet:
+def _skeleton(name: str) -> MBConvNet | ResNet50:
     """A network of names and shapes only."""
     with torch.device("meta"):
-        return MBConvNet(name)
+        return ResNet50() if name == ResNet50.name else MBConvNet(name)
 
 
-def _require_named(backbone: MBConvNet, path: Path) -> None:
+def _require_named(backbone: MBConvNet | ResNet50, path: Path) -> None:
     """Raises InputError when the file's name, or the config.json beside it, tells of other settings or networks."""
     told = _told_architecture(path)
     bare = told.removeprefix("tf_") if told else ""
@@ -173,11 +178,11 @@ def _told_architecture(path: Path) -> str | None:
             raise InputError(f"{config}: must be the JSON that timm puts beside its weights: {error}") from error
         if isinstance(told, str):
             return told
-    match = re.match(r"(tf_)?(mobilenetv2_100|efficientnet_(lite0|b\d))(?![a-z0-9_])", path.name)
+    match = re.match(r"(tf_)?(mobilenetv2_100|efficientnet_(lite0|b\d)|resnet50)(?![a-z0-9_])", path.name)
     return match.group(0) if match else None
 
 
-def _require_constants(backbone: MBConvNet, *, tensorflow: bool, source: str) -> None:
+def _require_constants(backbone: MBConvNet | ResNet50, *, tensorflow: bool, source: str) -> None:
     """Raises InputError unless padding and epsilon are those that the weights were trained with."""
     expected = ("same", 1e-3) if tensorflow else ("symmetric", 1e-5)
     got = (backbone.padding, backbone.bn_eps)

@@ -18,8 +18,10 @@ _USUAL: dict[str, tuple[Padding, float]] = {
     "efficientnet_b0": ("same", 1e-3),
     "efficientnet_b1": ("same", 1e-3),
     "efficientnet_b2": ("same", 1e-3),
+    "resnet50": ("symmetric", 1e-5),
     "crnn_small": ("symmetric", 1e-5),
 }
+_PLAIN = ("resnet50", "crnn_small")
 
 
 class BackboneConfig(Settings):
@@ -45,8 +47,8 @@ class BackboneConfig(Settings):
 
     @model_validator(mode="after")
     def _only_what_is_read(self) -> Self:
-        if self.name == "crnn_small" and (self.stochastic_depth > 0 or self.padding != "symmetric"):
-            raise ValueError("crnn_small has padding symmetric and no stochastic_depth")
+        if self.name in _PLAIN and (self.stochastic_depth > 0 or self.padding != "symmetric"):
+            raise ValueError(f"{self.name} has padding symmetric and no stochastic_depth")
         return self
 
 

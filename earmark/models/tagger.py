@@ -16,6 +16,7 @@ from earmark.models.card import model_card
 from earmark.models.crnn import SmallCRNN
 from earmark.models.heads import HEADS, HeadOutput, mean_over_steps, valid_mask
 from earmark.models.mbconv import ARCHITECTURES, MBConvNet
+from earmark.models.resnet import ResNet50
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig, first_reason
 from earmark.tensor_files import load_tensors, load_weights, save_tensors
 from earmark.timing import round_up
@@ -39,6 +40,7 @@ def _mbconv(config: BackboneConfig) -> nn.Module:
 
 BACKBONES: dict[str, Callable[[BackboneConfig], nn.Module]] = {
     **dict.fromkeys(ARCHITECTURES, _mbconv),
+    "resnet50": lambda config: ResNet50(config.bn_eps),
     "crnn_small": lambda config: SmallCRNN(config.bn_eps),
 }
 """Backbones by name. Each maps features (clip, 1, frame, mel) to an embedding (clip, step, channel), with

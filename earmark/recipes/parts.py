@@ -17,8 +17,7 @@ from earmark.data.vocabulary import Vocabulary
 from earmark.errors import did_you_mean
 from earmark.features import PRESETS, FrontEnd, LogMel, normalisation_from
 from earmark.models.heads import HEADS
-from earmark.models.mbconv import ARCHITECTURES
-from earmark.models.pretrained import load_imagenet
+from earmark.models.pretrained import PRETRAINABLE, load_imagenet
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
 from earmark.models.tagger import BACKBONES, Tagger
 from earmark.timing import samples_from_seconds
@@ -36,7 +35,7 @@ class ModelSettings(Settings):
     normalise: bool = Field(True, description="normalise features by the training split's mean and deviation")
     backbone: str = Field(
         "efficientnet_lite0",
-        description="efficientnet_lite0, efficientnet_b0, efficientnet_b1, efficientnet_b2, mobilenetv2 or crnn_small",
+        description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small",
     )
     pretrained: str | None = Field(
         "bundled", description="bundled (ImageNet, efficientnet_lite0 only), a timm safetensors file, or null: none"
@@ -63,7 +62,7 @@ class ModelSettings(Settings):
         refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
         refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
         if self.pretrained == "bundled" and self.backbone != "efficientnet_lite0":
-            other = " or a timm file of it" if self.backbone in ARCHITECTURES else ""
+            other = " or a timm file of it" if self.backbone in PRETRAINABLE else ""
             raise ValueError(
                 f"pretrained=bundled is efficientnet_lite0's; for {self.backbone} set pretrained=null{other}"
             )

@@ -21,6 +21,7 @@ MODELS = (
     ("tf_efficientnet_b1", "efficientnet_b1", "same", 1e-3),
     ("efficientnet_b2", "efficientnet_b2", "symmetric", 1e-5),
     ("tf_efficientnet_b2", "efficientnet_b2", "same", 1e-3),
+    ("resnet50", "resnet50", "symmetric", 1e-5),
 )
 # An even and an odd size in each direction: where the two paddings differ.
 SHAPES = ((1, 1, 96, 64), (2, 1, 75, 37))
@@ -61,7 +62,8 @@ def features(shape: tuple[int, ...]) -> torch.Tensor:
 
 def names_of(state: dict[str, torch.Tensor]) -> list[str]:
     """Every weight as "name shape", the classifier left out."""
-    return [f"{name} {tuple(tensor.shape)}" for name, tensor in state.items() if not name.startswith("classifier.")]
+    inside = [name for name in state if not name.startswith(("classifier.", "fc."))]
+    return [f"{name} {tuple(state[name].shape)}" for name in inside]
 
 
 def digest_of_names(state: dict[str, torch.Tensor]) -> str:

@@ -52,6 +52,7 @@ def noise(num_clips: int, num_samples: int, seed: int = 0) -> torch.Tensor:
         ("efficientnet_b2", "mean", "8.44"),
         ("efficientnet_b2", "attention", "9.19"),
         ("efficientnet_b2", "multi_head_attention", "13.64"),
+        ("resnet50", "attention", "25.66"),
     ],
 )
 def test_parameter_counts_are_those_of_pslas_table_13(backbone, head, millions):
@@ -116,7 +117,12 @@ def assert_alike(tagger: Tagger, tolerance: float) -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "head"),
-    [*(("crnn_small", head) for head in HEADS), ("mobilenetv2", "sigmoid_mean"), ("efficientnet_b0", "attention")],
+    [
+        *(("crnn_small", head) for head in HEADS),
+        ("mobilenetv2", "sigmoid_mean"),
+        ("efficientnet_b0", "attention"),
+        ("resnet50", "attention"),
+    ],
 )
 def test_same_scores_alone_and_in_any_batch(backbone, head):
     """In float64, where rounding cannot hide or feign a difference: random deep networks enlarge it a hundredfold."""
