@@ -5,13 +5,14 @@ import logging
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from earmark.files import write_text
 from earmark.training.checkpoints import load_state, save_state
+from earmark.training.settings import FitSettings
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,20 @@ class _Totals:
     waited: float = 0.0
 
 
+class Kept(NamedTuple):
+    """Weights on disk.
+
+    Attributes:
+        epoch: the epoch that they end, 0 in the middle of one.
+        stays: kept whatever comes; the others only while they are among the best.
+    """
+
+    name: str
+    value: float
+    epoch: int
+    stays: bool
+
+
 @dataclass
 class History:
     """The run so far, saved whole in every checkpoint, so that nothing else has to be in step with it."""
@@ -36,7 +51,7 @@ class History:
     epoch: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
-    kept: list[tuple[str, float]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     totals: _Totals = field(default_factory=_Totals)
 
     @classmethod
@@ -49,7 +64,7 @@ class History:
             return cls(folder)
         about = load_state(path, model, optimizer)
         about["totals"] = _Totals(**about["totals"])
-        about["kept"] = [(name, value) for name, value in about["kept"]]
+        about["kept"] = [Kept(*kept) for kept in about["kept"]]
         history = cls(folder=folder, **about)
         history._write_records()
         return history
@@ -61,7 +76,7 @@ class History:
         save_state(_state_path(self.folder), model, optimizer, about)
         log.debug("checkpoint at step %d", self.step)
         self._write_records()
-        names = {name for name, _ in self.kept}
+        names = {kept.name for kept in self.kept}
         for path in _state_path(self.folder).parent.glob("step-*.safetensors"):
             if path.name not in names:
                 path.unlink()
@@ -116,15 +131,23 @@ class History:
         """Where the weights of this step are kept."""
         return _state_path(self.folder).parent / f"step-{self.step:08d}.safetensors"
 
-    def keep(self, best: int | None) -> None:
-        """Notes that the weights of this step are kept, and (if given) that only the `best` are from now on."""
-        self.kept.append((self.weights_path().name, self.values[-1]))
-        if best is not None:
-            self.kept = sorted(self.kept, key=lambda kept: -kept[1])[:best]
+    def keep(self, ends_epoch: bool, stays: bool, best: int) -> None:
+        """Notes that the weights of this step are kept, and that of those that need not stay only the `best` are."""
+        self.kept.append(Kept(self.weights_path().name, self.values[-1], self.epoch if ends_epoch else 0, stays))
+        among_best = {kept.name for kept in self._best(best)}
+        self.kept = [kept for kept in self.kept if kept.stays or kept.name in among_best]
 
-    def kept_paths(self) -> list[Path]:
-        """The kept weights."""
-        return [_state_path(self.folder).parent / name for name, _ in self.kept]
+    def final_paths(self, settings: FitSettings) -> list[Path]:
+        """The kept weights that the final ones are made of: the best ones, or each epoch's of a range."""
+        if settings.final_weights == "range":
+            return self._paths([kept for kept in self.kept if kept.epoch >= settings.average_from_epoch])
+        return self._paths(self._best(settings.top_k if settings.final_weights == "top_k" else 1))
+
+    def _best(self, count: int) -> list[Kept]:
+        return sorted(self.kept, key=lambda kept: -kept.value)[:count]
+
+    def _paths(self, kept: list[Kept]) -> list[Path]:
+        return [_state_path(self.folder).parent / one.name for one in kept]
 
     def _write_records(self) -> None:
         lines = [json.dumps(record) + "\n" for record in self.records]

@@ -140,20 +140,22 @@ def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> Hea
 
 
 def _keep_weights(history: History, tagger: Tagger, settings: FitSettings, ends_epoch: bool) -> None:
-    """Keeps a checkpoint of the weights if they may be among the final ones; drops those that no longer can be."""
-    keep_best = {"best": 1, "top_k": settings.top_k}.get(settings.final_weights, 0)
-    in_range = settings.final_weights == "range" and ends_epoch and history.epoch >= settings.average_from_epoch
-    if in_range or history.is_among_best(keep_best):
+    """Keeps the weights if they are asked for or may be among the final ones; drops those that no longer can be."""
+    best = {"best": 1, "top_k": settings.top_k}.get(settings.final_weights, 0)
+    first = settings.first_epoch_kept()
+    stays = first is not None and ends_epoch and history.epoch >= first
+    if stays or history.is_among_best(best):
         save_tensors(history.weights_path(), tagger.state_dict(), {"epoch": history.epoch, "step": history.step})
-        history.keep(None if in_range else keep_best)
+        history.keep(ends_epoch, stays, best)
 
 
 def set_final_weights(tagger: Tagger, feed: Feed, history: History, settings: FitSettings) -> None:
     """Loads or averages the kept checkpoints into the tagger, as `final_weights` says."""
-    paths = history.kept_paths()
+    if settings.final_weights == "last":
+        return
+    paths = history.final_paths(settings)
     if not paths:
-        if settings.final_weights != "last":
-            log.warning("final weights: the last, because training ended before epoch %d", settings.average_from_epoch)
+        log.warning("final weights: the last, because training ended before epoch %d", settings.average_from_epoch)
         return
     if len(paths) == 1:
         weights, _ = load_tensors(paths[0])

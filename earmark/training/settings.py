@@ -48,6 +48,9 @@ class FitSettings(Settings):
     average_from_epoch: int = Field(
         1, ge=1, description="the first epoch that final_weights=range averages; the last is the last"
     )
+    keep_from_epoch: int | None = Field(
+        None, ge=1, description="keep each epoch's weights from this one on, for `earmark ensemble`; null: none more"
+    )
     refresh_bn: bool = Field(
         True, description="after averaging, estimate BatchNorm's statistics afresh; false averages them too"
     )
@@ -58,6 +61,12 @@ class FitSettings(Settings):
         """The epochs of a run whose epochs have so many steps."""
         # A folder of a few dozen clips is a step or two an epoch: it needs more epochs than a set of thousands.
         return self.epochs or max(FEW_EPOCHS, math.ceil(FEW_STEPS / steps_per_epoch))
+
+    def first_epoch_kept(self) -> int | None:
+        """The first epoch whose weights stay on disk whatever their validation says; None for none."""
+        firsts = [self.average_from_epoch] if self.final_weights == "range" else []
+        firsts += [self.keep_from_epoch] if self.keep_from_epoch is not None else []
+        return min(firsts, default=None)
 
     @model_validator(mode="after")
     def _are_read(self) -> Self:

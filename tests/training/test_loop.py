@@ -106,6 +106,26 @@ def test_which_weights_are_final(feed: Feed, tmp_path: Path, changes: dict, kept
                 torch.testing.assert_close(tensor, mean.float(), rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("changes", "kept_epochs", "final_epochs"),
+    [
+        ({"final_weights": "best", "refresh_bn": True}, [2, 3, 4], [2]),
+        ({"final_weights": "range", "average_from_epoch": 4}, [3, 4], [4]),
+        ({"final_weights": "last", "refresh_bn": True}, [3, 4], [4]),
+    ],
+)
+def test_weights_kept_for_an_ensemble_change_nothing_else(
+    feed: Feed, tmp_path: Path, changes: dict, kept_epochs: list[int], final_epochs: list[int]
+) -> None:
+    tagger = small_tagger()
+    chosen = settings(**{"epochs": 4, "refresh_bn": False, "keep_from_epoch": 3} | changes)
+    fit(tagger, feed, values(0.1, 0.9, 0.3, 0.5), chosen, tmp_path, device=CPU)
+    kept = {load_tensors(path)[1]["epoch"]: path for path in (tmp_path / "checkpoints").glob("step-*.safetensors")}
+    assert sorted(kept) == kept_epochs
+    for name, tensor in load_tensors(kept[final_epochs[0]])[0].items():
+        assert torch.equal(tagger.state_dict()[name], tensor)
+
+
 def test_averaged_weights_get_batchnorm_statistics_of_their_own(feed: Feed, tmp_path: Path) -> None:
     taggers = [small_tagger(), small_tagger()]
     for tagger, refresh in zip(taggers, (True, False), strict=True):
