@@ -24,7 +24,7 @@ def load_tagger(model: str | Path, device: str = "auto") -> RecordingTagger:
     """
     # Imported here, so that the command's --help does not wait for torch.
     from earmark.environment import resolve_device
-    from earmark.models.tagger import load_model
+    from earmark.models.ensemble import open_model
     from earmark.tagging import RecordingTagger
 
-    return RecordingTagger(load_model(Path(model)), resolve_device(device))
+    return RecordingTagger(open_model(Path(model)), resolve_device(device))

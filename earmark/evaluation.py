@@ -20,7 +20,7 @@ from earmark.figures import write_figure
 from earmark.files import write_json
 from earmark.metrics.bootstrap import TagIntervals, bootstrap
 from earmark.metrics.tagging import average_precision_and_roc_auc, lwlrap, mean_over_tags, roc_auc
-from earmark.models.tagger import Tagger, load_model
+from earmark.models.ensemble import Model, open_model
 from earmark.scores.predict import FloatArray, clip_scores
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def evaluate_model(
     Raises:
         InputError: the split is empty, or model and data set have different tags.
     """
-    tagger = load_model(model)
+    tagger = open_model(model)
     check_vocabulary(tagger, dataset)
     rows = _rows_of(tagger.config.trained_on, dataset, split)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
@@ -89,7 +89,7 @@ def _rows_of(trained_on: dict[str, Any], dataset: Dataset, split: str) -> IntArr
     return rows
 
 
-def check_vocabulary(tagger: Tagger, dataset: Dataset) -> None:
+def check_vocabulary(tagger: Model, dataset: Dataset) -> None:
     """Raises InputError unless model and data set have the same tags in the same order."""
     model_tags, tags = list(tagger.config.vocabulary), list(dataset.vocabulary.tags)
     if model_tags == tags:
@@ -107,7 +107,7 @@ def check_vocabulary(tagger: Tagger, dataset: Dataset) -> None:
 
 
 def validation_metrics(
-    tagger: Tagger, dataset: Dataset, pack: Pack, rows: IntArray, layer: str, device: torch.device
+    tagger: Model, dataset: Dataset, pack: Pack, rows: IntArray, layer: str, device: torch.device
 ) -> dict[str, float]:
     """The metrics that choose among checkpoints, without intervals."""
     labels = dataset.labels(layer)
@@ -122,7 +122,7 @@ def validation_metrics(
 
 
 def evaluate(
-    tagger: Tagger,
+    tagger: Model,
     dataset: Dataset,
     pack: Pack,
     rows: IntArray,

@@ -16,7 +16,7 @@ from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import blocks
 from earmark.errors import InputError
 from earmark.files import written_aside
-from earmark.models.tagger import Tagger
+from earmark.models.ensemble import Model
 from earmark.prefetch import prefetched
 from earmark.scores.predict import LONG_S, window_samples
 from earmark.timing import seconds_from_samples
@@ -70,7 +70,7 @@ class _EndOfWindows:
 class RecordingTagger:
     """Tags recordings with a model; made by `earmark.load_tagger`."""
 
-    def __init__(self, tagger: Tagger, device: torch.device) -> None:
+    def __init__(self, tagger: Model, device: torch.device) -> None:
         self.tagger = tagger.to(device).eval()
         self.device = device
         self.tags = list(tagger.config.vocabulary)
@@ -131,10 +131,9 @@ class RecordingTagger:
             row[: len(piece.waveform)] = piece.waveform[: len(row)]
         num_samples = torch.tensor([min(len(piece.waveform), batch.shape[1]) for piece in pieces])
         with torch.inference_mode():
-            features, num_valid_frames = self.tagger.features(
+            scores, embedding = self.tagger.scores_and_embedding(
                 torch.from_numpy(batch).to(self.device), num_samples.to(self.device)
             )
-            scores, embedding = self.tagger.scores_and_embedding(features, num_valid_frames)
         rows = zip(pieces, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)
         return [self._tagged(piece, said, embedded) for piece, said, embedded in rows]
 

@@ -114,14 +114,11 @@ class Tagger(nn.Module):
         output = self.logits(*self.features(waveform, num_samples))
         return Scores(torch.sigmoid(output.framewise), torch.sigmoid(output.clipwise))
 
-    def embed(self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None) -> torch.Tensor:
-        """The mean embedding of each clip over its pooled steps, float32 (clip, channel)."""
-        return self.scores_and_embedding(*self.features(waveform, num_samples))[1]
-
     def scores_and_embedding(
-        self, features: torch.Tensor, num_valid_frames: torch.Tensor | None = None
+        self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clipwise scores (clip, tag) and mean embeddings (clip, channel), float32, from one pass over features."""
+        """Clipwise scores (clip, tag) and embeddings averaged over the pooled steps (clip, channel), float32."""
+        features, num_valid_frames = self.features(waveform, num_samples)
         embedding = self.backbone(features[:, None])
         steps = self._pooled_steps(num_valid_frames)
         valid = valid_mask(embedding.shape[1], steps, embedding.device)
@@ -180,18 +177,25 @@ def load_model(folder: Path) -> Tagger:
     Raises:
         InputError: there is no model, or a file of it is damaged, of another model, or lacks or has too much.
     """
-    folder = Path(folder)
-    if not (folder / "config.json").is_file() and (folder / "model" / "config.json").is_file():
-        folder = folder / "model"
+    folder = model_folder(folder)
     tagger = Tagger(_read_config(folder / "config.json"))
     weights, _ = load_tensors(folder / "model.safetensors")
     load_weights(tagger, weights, str(folder / "model.safetensors"))
     return tagger.eval()
 
 
+def model_folder(folder: Path) -> Path:
+    """The folder itself, or a run folder's `model`."""
+    inside = Path(folder) / "model"
+    is_run = not (Path(folder) / "config.json").is_file() and (inside / "config.json").is_file()
+    return inside if is_run else Path(folder)
+
+
 def _read_config(path: Path) -> TaggerConfig:
     if not path.is_file():
         raise InputError(f"a model folder (or a run folder with one) must hold config.json; there is no {path}")
+    if b'"ensemble"' in path.read_bytes()[:200]:
+        raise InputError(f"{path.parent} is an ensemble, and one tagger is needed here; name one of its members")
     try:
         return TaggerConfig.model_validate_json(path.read_bytes())
     except ValidationError as error:

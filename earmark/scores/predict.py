@@ -8,7 +8,7 @@ import torch
 
 from earmark.data.clips import Batch, Excerpts, IntArray, read_batch, whole_clips, windows
 from earmark.data.packs import Pack
-from earmark.models.tagger import Tagger
+from earmark.models.ensemble import Model
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
 from earmark.timing import samples_from_seconds
@@ -19,13 +19,13 @@ LONG_S = 30.0
 """Recordings over this many seconds are scored in windows of the training length."""
 
 
-def window_samples(tagger: Tagger) -> int:
+def window_samples(tagger: Model) -> int:
     """The window that long recordings are scored in: the training length, or 10 s where the model does not say."""
     return samples_from_seconds(tagger.config.training_length_s or 10.0, tagger.rate_hz)
 
 
 def clip_scores(
-    tagger: Tagger, pack: Pack, rows: IntArray, *, device: torch.device, batch_size: int = 32
+    tagger: Model, pack: Pack, rows: IntArray, *, device: torch.device, batch_size: int = 32
 ) -> tuple[IntArray, FloatArray]:
     """The clipwise scores of whole clips: the rows that the pack holds, and their scores (clip, tag).
 
@@ -42,7 +42,7 @@ def clip_scores(
 
 
 def excerpt_scores(
-    tagger: Tagger, pack: Pack, excerpts: Excerpts, *, device: torch.device, batch_size: int = 32
+    tagger: Model, pack: Pack, excerpts: Excerpts, *, device: torch.device, batch_size: int = 32
 ) -> FloatArray:
     """The clipwise scores of excerpts, float32 (excerpt, tag), in their order, in fp32."""
     scores = np.zeros((len(excerpts), len(tagger.config.vocabulary)), np.float32)
@@ -55,7 +55,7 @@ def excerpt_scores(
     return scores
 
 
-def _batches(tagger: Tagger, pack: Pack, excerpts: Excerpts, batch_size: int) -> Iterator[tuple[IntArray, Batch]]:
+def _batches(tagger: Model, pack: Pack, excerpts: Excerpts, batch_size: int) -> Iterator[tuple[IntArray, Batch]]:
     """Batches of one padded length each; a clip's padded length is its own, whatever its batch mates."""
     lengths, which = np.unique(excerpts.num_samples, return_inverse=True)
     padded = np.array([tagger.padded_samples(int(length)) for length in lengths], np.int64)[which]

@@ -142,10 +142,10 @@ def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> Hea
 def _keep_weights(history: History, tagger: Tagger, settings: FitSettings, ends_epoch: bool) -> None:
     """Keeps the weights if they are asked for or may be among the final ones; drops those that no longer can be."""
     best = {"best": 1, "top_k": settings.top_k}.get(settings.final_weights, 0)
-    first = settings.first_epoch_kept()
-    stays = first is not None and ends_epoch and history.epoch >= first
+    stays = ends_epoch and history.epoch >= settings.first_epoch_kept()
     if stays or history.is_among_best(best):
-        save_tensors(history.weights_path(), tagger.state_dict(), {"epoch": history.epoch, "step": history.step})
+        about = {"epoch": history.epoch, "step": history.step, "ends_epoch": ends_epoch}
+        save_tensors(history.weights_path(), tagger.state_dict(), about)
         history.keep(ends_epoch, stays, best)
 
 

@@ -62,11 +62,10 @@ class FitSettings(Settings):
         # A folder of a few dozen clips is a step or two an epoch: it needs more epochs than a set of thousands.
         return self.epochs or max(FEW_EPOCHS, math.ceil(FEW_STEPS / steps_per_epoch))
 
-    def first_epoch_kept(self) -> int | None:
-        """The first epoch whose weights stay on disk whatever their validation says; None for none."""
-        firsts = [self.average_from_epoch] if self.final_weights == "range" else []
-        firsts += [self.keep_from_epoch] if self.keep_from_epoch is not None else []
-        return min(firsts, default=None)
+    def first_epoch_kept(self) -> float:
+        """The first epoch whose weights stay on disk whatever their validation says; infinite for none."""
+        averaged = self.average_from_epoch if self.final_weights == "range" else math.inf
+        return min(averaged, self.keep_from_epoch or math.inf)
 
     @model_validator(mode="after")
     def _are_read(self) -> Self:

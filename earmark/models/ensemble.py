@@ -1,0 +1,187 @@
+"""Several taggers as one model: it scores the mean of their scores, and is a model folder like any other.
+
+The folder holds `config.json` (how scores are averaged, the members in their order) and one model folder a member.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field, ValidationError
+from torch import nn
+
+from earmark.config import Settings
+from earmark.errors import InputError
+from earmark.files import write_json, write_text
+from earmark.models.settings import TaggerConfig
+from earmark.models.tagger import Scores, Tagger, load_model, model_folder, save_model
+from earmark.tensor_files import load_tensors, load_weights
+
+GEOMETRIC_FLOOR = 1e-6
+
+Mean = Literal["arithmetic", "geometric"]
+
+
+class _Members(Settings):
+    """What `config.json` of an ensemble says under "ensemble"."""
+
+    mean: Mean
+    members: tuple[str, ...] = Field(min_length=1)
+
+
+class EnsembleFile(Settings):
+    """`config.json` of an ensemble."""
+
+    format_version: Literal[1] = 1
+    ensemble: _Members
+
+
+class Ensemble(nn.Module):
+    """Taggers of one vocabulary, sample rate and time grid, used as one.
+
+    Args:
+        mean: of the scores; geometric is that of max(score, 1e-6).
+
+    Raises:
+        InputError: the members differ in what they must share.
+
+    Source: Gong et al. 2021 (arithmetic), He et al. 2020 (geometric).
+    """
+
+    def __init__(self, members: Sequence[Tagger], mean: Mean = "arithmetic") -> None:
+        super().__init__()
+        first = members[0]
+        for number, member in enumerate(members[1:], start=2):
+            for what, ours, theirs in (
+                ("tags", first.config.vocabulary, member.config.vocabulary),
+                ("sample rate", first.rate_hz, member.rate_hz),
+                ("samples a score frame", _step_samples(first), _step_samples(member)),
+            ):
+                if ours != theirs:
+                    shown = "" if what == "tags" else f" {theirs} and {ours}"
+                    raise InputError(
+                        f"members of an ensemble must share their {what}, member {number} and the first have "
+                        f"different ones{shown}"
+                    )
+        self.members = nn.ModuleList(members)
+        self.mean: Mean = mean
+
+    @property
+    def taggers(self) -> list[Tagger]:
+        """The members."""
+        return [member for member in self.members if isinstance(member, Tagger)]
+
+    @property
+    def config(self) -> TaggerConfig:
+        """The first member's, trained on what all members say alike."""
+        configs = [tagger.config for tagger in self.taggers]
+        alike = {
+            key: value
+            for key, value in configs[0].trained_on.items()
+            if all(config.trained_on.get(key) == value for config in configs)
+        }
+        longest_s = max((config.training_length_s or 0 for config in configs), default=0) or None
+        changes = {"trained_on": alike, "thresholds": None, "training_length_s": longest_s}
+        return configs[0].model_copy(update=changes)
+
+    @property
+    def rate_hz(self) -> int:
+        """The sample rate of the waveforms."""
+        return self.taggers[0].rate_hz
+
+    def padded_samples(self, num_samples: int) -> int:
+        """The waveform length that a clip of `num_samples` is padded or cut to: the longest of the members'."""
+        return max(tagger.padded_samples(num_samples) for tagger in self.taggers)
+
+    def forward(self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None) -> Scores:
+        """The mean of the members' scores of waveforms (clip, sample)."""
+        said = [tagger(waveform, num_samples) for tagger in self.taggers]
+        return Scores(self._mean([s.framewise for s in said]), self._mean([s.clipwise for s in said]))
+
+    def scores_and_embedding(
+        self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean clipwise scores (clip, tag), and the members' mean embeddings one after another (clip, channels)."""
+        said = [tagger.scores_and_embedding(waveform, num_samples) for tagger in self.taggers]
+        return self._mean([scores for scores, _ in said]), torch.cat([embedding for _, embedding in said], dim=1)
+
+    def _mean(self, scores: list[torch.Tensor]) -> torch.Tensor:
+        if self.mean == "arithmetic":
+            return torch.stack(scores).mean(0)
+        return torch.stack(scores).clamp(min=GEOMETRIC_FLOOR).log().mean(0).exp()
+
+
+Model = Tagger | Ensemble
+
+
+def open_model(folder: Path) -> Model:
+    """The tagger or the ensemble of a model folder, or of a run folder's `model`, in eval mode on the CPU.
+
+    Raises:
+        InputError: there is no model, or a file of it is damaged, of another model, or lacks or has too much.
+    """
+    folder = model_folder(folder)
+    listed = _ensemble_file(folder)
+    if listed is None:
+        return load_model(folder)
+    return Ensemble([load_model(folder / name) for name in listed.members], listed.mean).eval()
+
+
+def epoch_taggers(run: Path, first_epoch: int = 1) -> list[Tagger]:
+    """The taggers that a run was after each epoch from a first one on, as far as their weights were kept.
+
+    Raises:
+        InputError: none was kept; says which setting keeps them.
+    """
+    found = {}
+    for path in sorted((run / "checkpoints").glob("step-*.safetensors")):
+        weights, about = load_tensors(path)
+        if about["ends_epoch"] and about["epoch"] >= first_epoch:
+            found[about["epoch"]] = path, weights
+    if not found:
+        raise InputError(
+            f"{run}: must hold weights of epochs from {first_epoch} on, none were kept; train with --set "
+            f"keep_from_epoch={first_epoch}"
+        )
+    taggers = []
+    for _, (path, weights) in sorted(found.items()):
+        tagger = load_model(run)
+        load_weights(tagger, weights, str(path))
+        taggers.append(tagger)
+    return taggers
+
+
+def save_ensemble(ensemble: Ensemble, folder: Path) -> None:
+    """Writes an ensemble's folder, `config.json` last."""
+    (folder / "config.json").unlink(missing_ok=True)
+    width = len(str(len(ensemble.taggers)))
+    names = tuple(f"member-{number:0{width}d}" for number in range(1, len(ensemble.taggers) + 1))
+    for name, tagger in zip(names, ensemble.taggers, strict=True):
+        save_model(tagger, folder / name)
+    card = [
+        "# Audio tagger: an ensemble",
+        "",
+        f"Scores are the {ensemble.mean} mean of {len(names)} taggers' scores; each member's card says what it is.",
+        "",
+        *(f"- [{name}]({name}/README.md)" for name in names),
+        "",
+    ]
+    write_text(folder / "README.md", "\n".join(card))
+    listed = EnsembleFile(ensemble=_Members(mean=ensemble.mean, members=names))
+    write_json(folder / "config.json", listed.model_dump(mode="json"))
+
+
+def _ensemble_file(folder: Path) -> _Members | None:
+    """What the folder's `config.json` says of an ensemble; None where it is a tagger's, or not there."""
+    path = folder / "config.json"
+    if not path.is_file() or b'"ensemble"' not in path.read_bytes()[:200]:
+        return None
+    try:
+        return EnsembleFile.model_validate_json(path.read_bytes()).ensemble
+    except ValidationError as error:
+        raise InputError(f"{path}: must be an ensemble's config, {error.errors()[0]['msg']}") from error
+
+
+def _step_samples(tagger: Tagger) -> int:
+    return tagger.stride_frames * tagger.config.front_end.hop_samples
