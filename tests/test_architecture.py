@@ -32,6 +32,7 @@ ALLOWED = {
     "models": GROUND | {"features", "data.vocabulary"},
     "training": GROUND | {"data", "losses", "models", "features"},
     "scores": GROUND | {"data", "models"},
+    "relabel": GROUND | {"data"},
     "reports": GROUND,
     "evaluation": GROUND | {"data", "metrics", "models", "scores", "evaluation_summary"},
     "evaluation_summary": GROUND,

@@ -1,0 +1,1 @@
+"""Scores and labels give other labels: pure functions, and what changed."""
