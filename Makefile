@@ -5,10 +5,10 @@ READY := .venv/.ready
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format clean bench-psla
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv, with everything the demo and the tests need
 
@@ -38,6 +38,9 @@ lint: setup ## ruff (lint and format) and mypy
 format: setup ## let ruff format and mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-psla: setup ## PSLA on data with planted truth (an hour; SCALE=smoke: seconds)
+	@$(BIN)/python -m benchmarks.psla $(ARGS)
 
 clean: ## remove what the demo made and all caches (not .venv)
 	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
