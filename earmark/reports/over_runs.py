@@ -1,0 +1,214 @@
+"""Figures made of several run folders: their average precision by tag and their learning curves, mean and deviation.
+
+The deviation is the standard deviation of a sample (divided by runs - 1); one run has none.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import InputError, did_you_mean, first_few
+from earmark.figures import ChartFigure, Number, Series
+from earmark.reports.metric_names import metric_name
+from earmark.reports.run_files import Evaluation, RunFiles, TagResult, read_run
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A run and what it scored on one split, by a name that no other of the runs has."""
+
+    name: str
+    files: RunFiles
+    evaluation: Evaluation
+
+    @property
+    def by_tag(self) -> dict[str, TagResult]:
+        """The results by tag."""
+        return {row.tag: row for row in self.evaluation.per_tag}
+
+
+def sorted_average_precision_over_runs(runs: Sequence[Path], split: str, labels: str = "given") -> ChartFigure:
+    """The figure of per-tag average precision, best mean first, with its deviation over runs.
+
+    The runs may have been tested on different clips (each on its own fold); the caption then says so.
+
+    Raises:
+        InputError: a run has no such evaluation, or the runs were evaluated on different tags.
+
+    Source: Gong et al. 2021, Fig. 7.
+    """
+    found = evaluated_runs(runs, split, labels)
+    tags, values = scored_tags(found)
+    if not tags:
+        raise InputError(f"a tag must have positives in the {split} split of every run, none has")
+    mean = values.mean(axis=0)
+    order = np.argsort(-mean, kind="stable")
+    best, weakest = (f"{tags[k]} {mean[k]:.3f}" for k in order[[0, -1]])
+    left_out = sorted(set(found[0].by_tag) - set(tags))
+    missing = f" Left out, without positives in a run: {first_few(left_out)}." if left_out else ""
+    return ChartFigure(
+        kind="bar",
+        title="Average precision by tag over runs",
+        caption=f"{where_evaluated(found)}; {_what_is_drawn(len(runs))}.{_widest(tags, values)}{missing}",
+        alt=f"Bars of mean average precision for {len(tags)} tags, from {best} down to {weakest}.",
+        x_label="tag",
+        y_label="average precision",
+        series=[_series("average precision", [tags[k] for k in order], values[:, order])],
+    )
+
+
+def learning_curves_over_runs(runs: Sequence[Path], metric: str) -> ChartFigure:
+    """The figure of a validation metric after each epoch, with its deviation over runs.
+
+    Drawn are the epochs in which every run was validated, each with the last value of the epoch.
+
+    Args:
+        metric: as in `metrics.jsonl`, such as "mean_average_precision".
+
+    Raises:
+        InputError: a run has no such metric, or there is no epoch that all have.
+
+    Source: Gong et al. 2021, Fig. 9.
+    """
+    found = _read_runs(runs)
+    curves = [_curve(files, metric) for files in found.values()]
+    epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
+    if not epochs:
+        raise InputError(f"the runs must share an epoch with {metric}, {first_few(found)} share none")
+    values = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
+    mean = values.mean(axis=0)
+    longest = max(max(curve) for curve in curves)
+    cut = f" Up to the last epoch that all have; the longest run has {longest:g}." if longest > epochs[-1] else ""
+    names = sorted({str((files.settings or {}).get("dataset", "")) for files in found.values()} - {""})
+    word, at = metric_name(metric)[0], f" of {first_few(names)}" if names else ""
+    ends = f"{_shown(mean[0])} after epoch {epochs[0]:g}, {_shown(mean[-1])} after epoch {epochs[-1]:g}"
+    return ChartFigure(
+        kind="line",
+        title=f"{word} by epoch over runs",
+        caption=f"{word} on the validation split{at}; {_what_is_drawn(len(runs))}: {ends}.{cut}",
+        alt=f"A line of mean {word} over {len(runs)} runs by epoch: {ends}.",
+        x_label="epoch",
+        y_label=word,
+        series=[_series(word, epochs, values)],
+    )
+
+
+def evaluated_runs(runs: Sequence[Path], split: str, labels: str) -> list[EvaluatedRun]:
+    """The runs with their evaluations on a split against a label layer, all on the same tags.
+
+    Raises:
+        InputError: a run has no such evaluation, or the runs were evaluated on different tags.
+    """
+    read = _read_runs(runs)
+    found = [EvaluatedRun(name, files, _evaluation_of(files, split, labels)) for name, files in read.items()]
+    first = found[0]
+    for other in found[1:]:
+        only = [
+            f"only {one.name} has {first_few(tag for tag in one.by_tag if tag not in another.by_tag)}"
+            for one, another in ((first, other), (other, first))
+            if set(one.by_tag) - set(another.by_tag)
+        ]
+        if only:
+            raise InputError(f"runs must be evaluated on the same tags; {'; '.join(only)}; leave one of them out")
+    return found
+
+
+def scored_tags(found: Sequence[EvaluatedRun]) -> tuple[list[str], Floats]:
+    """The tags that have an average precision in every run, in the first run's order, and it, (run, tag)."""
+    tables = [run.by_tag for run in found]
+    tags = [tag for tag in tables[0] if all(table[tag].average_precision is not None for table in tables)]
+    return tags, np.array([[table[tag].average_precision for tag in tags] for table in tables], np.float64)
+
+
+def where_evaluated(found: Sequence[EvaluatedRun]) -> str:
+    """Which clips the runs were evaluated on, for a caption."""
+    first = found[0].evaluation
+    against = "" if first.labels == "given" else f", labels {first.labels}"
+    counts = {(run.evaluation.num_clips, run.evaluation.dataset) for run in found}
+    if len(counts) == 1 and all(positives(run) == positives(found[0]) for run in found):
+        return f"{first.num_clips} clips of the {first.split} split of {first.dataset}{against}"
+    each = first_few(f"{run.name} {run.evaluation.num_clips} clips of {run.evaluation.dataset}" for run in found)
+    return f"The {first.split} splits{against}, not the same clips in all runs ({each}), so the data differ too"
+
+
+def positives(run: EvaluatedRun) -> dict[str, int]:
+    """The evaluated clips that have each tag."""
+    return {tag: row.positives for tag, row in run.by_tag.items()}
+
+
+def _read_runs(runs: Sequence[Path]) -> dict[str, RunFiles]:
+    """The runs by name: the folder's, or the whole path where two folders have one name."""
+    if not runs:
+        raise InputError("a figure over runs must be given at least one run folder, got none")
+    folders = [Path(run) for run in runs]
+    resolved = [folder.resolve() for folder in folders]
+    twice = [str(folder) for place, folder in enumerate(folders) if resolved[place] in resolved[:place]]
+    if twice:
+        raise InputError(f"each run must be given once, or the deviation is too small; given again: {first_few(twice)}")
+    names = [folder.name for folder in resolved]
+    return {
+        name if names.count(name) == 1 else str(folder): read_run(folder)
+        for name, folder in zip(names, folders, strict=True)
+    }
+
+
+def _evaluation_of(files: RunFiles, split: str, labels: str) -> Evaluation:
+    for evaluation in files.evaluations:
+        if evaluation.split == split and evaluation.labels == labels:
+            return evaluation
+    damaged = [trouble for trouble in files.troubles if trouble.startswith("evaluation/")]
+    if damaged:
+        raise InputError(f"{files.folder}: {damaged[0]}; evaluate the run again")
+    there = first_few(f"{one.split} (labels {one.labels})" for one in files.evaluations) or "no evaluation"
+    option = "" if labels == "given" else f" --labels {labels}"
+    raise InputError(
+        f"{files.folder} must have been evaluated on {split} (labels {labels}), it holds {there}; run "
+        f"`earmark evaluate {files.folder} DATASET --split {split}{option}`"
+    )
+
+
+def _curve(files: RunFiles, metric: str) -> dict[float, float]:
+    """The metric by epoch, NaN where it was not finite."""
+    curve, known = {}, set()
+    for place, line in enumerate(files.progress, start=1):
+        known |= set(line.validation or {})
+        if line.validation is not None and metric in line.validation:
+            value = line.validation[metric]
+            curve[line.epoch or float(place)] = float(value) if isinstance(value, int | float) else math.nan
+    if not curve:
+        raise InputError(f'{files.folder / "metrics.jsonl"} has no metric "{metric}"{did_you_mean(metric, known)}')
+    return curve
+
+
+def _series(label: str, x: list[float] | list[str], values: Floats) -> Series:
+    """The mean of values (run, place) over runs, and the band of a deviation to either side."""
+    mean = values.mean(axis=0)
+    if len(values) == 1:
+        return Series(label=label, x=x, y=_numbers(mean))
+    deviation = values.std(axis=0, ddof=1)
+    return Series(label=label, x=x, y=_numbers(mean), low=_numbers(mean - deviation), high=_numbers(mean + deviation))
+
+
+def _what_is_drawn(num_runs: int) -> str:
+    return f"mean of {num_runs} runs and its standard deviation over them" if num_runs > 1 else "one run, no deviation"
+
+
+def _widest(tags: Sequence[str], values: Floats) -> str:
+    if len(values) == 1:
+        return ""
+    deviation = values.std(axis=0, ddof=1)
+    return f" Varies most: {tags[int(deviation.argmax())]} (deviation {deviation.max():.3f})."
+
+
+def _numbers(values: Floats) -> list[Number]:
+    return [float(value) if math.isfinite(value) else None for value in values]
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "not finite"
