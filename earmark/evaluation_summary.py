@@ -21,7 +21,8 @@ def headline(run: Path) -> list[str]:
             if mean["low"] is None
             else f" ({found['confidence']:.0%} interval {mean['low']:.3f} to {mean['high']:.3f})"
         )
-        lines.append(f"mAP on {found['split']}: {shown}{ends}, {found['num_clips']} clips")
+        against = "" if found["labels"] == "given" else f", labels {found['labels']}"
+        lines.append(f"mAP on {found['split']}{against}: {shown}{ends}, {found['num_clips']} clips")
     return lines
 
 
@@ -29,7 +30,8 @@ def summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
     """The evaluation for a terminal: what was scored, each metric with its interval, the weakest tags."""
     skipped = evaluation["num_not_scored"]
     lines = [
-        f"{evaluation['dataset']}, {evaluation['split']} split: {evaluation['num_clips']} clips "
+        f"{evaluation['dataset']}, {evaluation['split']} split, labels {evaluation['labels']}: "
+        f"{evaluation['num_clips']} clips "
         f"in {evaluation['num_groups']} groups" + (f"; {skipped} could not be read" if skipped else "")
     ]
     for name, interval in evaluation["metrics"].items():

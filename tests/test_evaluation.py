@@ -1,9 +1,11 @@
 """An evaluation's numbers against scikit-learn's, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -12,11 +14,12 @@ from earmark.data.dataset import open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
-from earmark.evaluation import evaluate_model
+from earmark.evaluation import evaluate, evaluate_model, verified_shares
 from earmark.evaluation_summary import sorted_average_precision, summary_lines
 from earmark.figures import read_figure
 from earmark.models.tagger import load_model
 from earmark.scores.predict import clip_scores
+from earmark.tag_map import TagMap
 from tests.conftest import RATE_HZ, write_class_folders
 
 CPU = torch.device("cpu")
@@ -60,3 +63,26 @@ def test_other_tags_are_refused_by_name(small_run: Path, tmp_path: Path) -> None
     import_dataset(source, tmp_path / "others")
     with pytest.raises(InputError, match='lacks 1: Tones; did you mean "Tone"'):
         evaluate_model(small_run, open_dataset(tmp_path / "others"), split="all", device=CPU)
+
+
+def test_the_verified_share_of_a_tags_clips(small_dataset: Path, small_run: Path) -> None:
+    plain = open_dataset(small_dataset)
+    assert verified_shares(plain, "given") is None
+    # Clips are in the order of Click, Noise, Tone, 12 of each: 3 of 12, 2 of the 4 that are known, none known.
+    says = [True] * 3 + [False] * 9 + [True, True, False, False] + [None] * 20
+    column = plain.clips.column_names.index("verified")
+    dataset = replace(plain, clips=plain.clips.set_column(column, "verified", pa.array(says, pa.bool_())), _labels={})
+    tagger, pack = load_model(small_run), open_pack(plain, RATE_HZ)
+
+    def shares(dataset, tag_map=None):
+        found = evaluate(
+            tagger, dataset, pack, np.arange(11, 36), split="all", layer="given", device=CPU, tag_map=tag_map,
+            resamples=2,
+        )  # fmt: skip
+        return [row.get("verified_share", "not told") for row in found["per_tag"]]
+
+    assert shares(dataset) == [0.25, 0.5, None]
+    assert shares(plain) == ["not told"] * 3
+    # Of the shared tags only, wherever they stand in the data set's vocabulary.
+    vocabulary = dataset.vocabulary
+    assert shares(dataset, TagMap(vocabulary, vocabulary, {"Noise": (1,), "Tone": (2,)})) == [0.5, None]

@@ -29,10 +29,12 @@ def recipes(quiet: Quiet = False, verbose: Verbose = False) -> None:
 
     Example: earmark recipes
     """
-    from earmark.recipes import RECIPES
+    from earmark.recipes import RECIPES, preset_names
 
     for recipe in RECIPES.values():
         print(f"{recipe.name:<12} {recipe.summary}")
+        if preset_names(recipe.name):
+            print(f"{'':<12} presets: {', '.join(preset_names(recipe.name))}")
     print("\nSettings of one: earmark train RECIPE --show")
 
 
@@ -46,6 +48,9 @@ def train(
     test_fold: Annotated[int | None, typer.Option(help="The fold that is the test split.")] = None,
     validation_fold: Annotated[int | None, typer.Option(help="The fold that is the validation split.")] = None,
     init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Fine-tune this model.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Settings under a name, or a YAML file; see `earmark recipes`.")
+    ] = None,
     settings: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     show: Show = False,
@@ -60,10 +65,11 @@ def train(
     Example: earmark train baseline sounds -o run --test-fold 5 --validation-fold 4 --set epochs=20
     """
     from earmark.config import describe, settings_from
-    from earmark.recipes import find_recipe
+    from earmark.recipes import find_recipe, read_preset
 
     chosen = find_recipe(recipe)
-    dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
+    dataset, asked = dataset_and_overrides(dataset, settings, more_settings)
+    overrides = {**(read_preset(recipe, preset) if preset else {}), **asked}
     if show:
         print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")), "recipe")
         return

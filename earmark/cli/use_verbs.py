@@ -28,6 +28,12 @@ def evaluate(
     dataset: DatasetFolder,
     split: Annotated[Literal["train", "validation", "test", "all"], typer.Option(help="Which clips.")] = "test",
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer taken for the truth.")] = "given",
+    tag_map: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Which tags are shared; made by `earmark map`.")
+    ] = None,
+    by_epoch: Annotated[
+        bool, typer.Option("--by-epoch", help="Instead: what averaging the run's kept epochs is worth, as a figure.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON.")] = False,
     device: Device = "auto",
     seed: Seed = 0,
@@ -37,25 +43,75 @@ def evaluate(
 ) -> None:
     """Score a model on a split, with 95 % intervals.
 
-    The splits are those the model was trained with. A run folder keeps the result in evaluation/SPLIT.json.
+    The splits are those the model was trained with. A run folder keeps the result in evaluation/SPLIT.json, and that of
+    --by-epoch in figures/averaging-SPLIT.json.
 
     Example: earmark evaluate run sounds --split test
     """
+    if by_epoch and (tag_map is not None or as_json):
+        raise InputError("--by-epoch writes a figure of the run's own tags, and takes neither --map nor --json")
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
     from earmark.evaluation import evaluate_model
     from earmark.evaluation_summary import summary_lines
 
+    if by_epoch:
+        from earmark.averaging import averaging_by_start_epoch
+        from earmark.figures import write_figure
+
+        opened = open_dataset(dataset)
+        figure = averaging_by_start_epoch(model, opened, split, resolve_device(device), workers, layer=labels)
+        name = split if labels == "given" else f"{split}-{labels}"
+        print(f"{write_figure(model / 'figures', f'averaging-{name}', figure)}: {figure.alt}")
+        return
     result = evaluate_model(
         model,
         open_dataset(dataset),
         split=split,
         layer=labels,
+        tag_map=tag_map,
         device=resolve_device(device),
         seed=seed,
         workers=workers,
     )
     print(json.dumps(result, indent=2) if as_json else "\n".join(summary_lines(result)))
+
+
+@app.command("map")
+def map_(
+    model: ModelFolder,
+    dataset: DatasetFolder,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
+    ontology: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="AudioSet's JSON or a CSV of parent,child; default: AudioSet's.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Propose which tags of a model stand for a data set's.
+
+    Tags that mean the same node of the ontology. Look at the CSV and mend it, then evaluate with it.
+
+    Example: earmark map run other -o map.csv && earmark evaluate run other --split all --map map.csv
+    """
+    from earmark.data.dataset import open_dataset
+    from earmark.data.ontology import audioset_ontology, read_ontology
+    from earmark.data.vocabulary import Vocabulary
+    from earmark.errors import first_few
+    from earmark.models.ensemble import open_model
+    from earmark.tag_map import propose_tag_map, write_tag_map
+
+    config = open_model(model).config
+    vocabulary = open_dataset(dataset).vocabulary
+    nodes = audioset_ontology() if ontology is None else read_ontology(ontology)
+    proposed = propose_tag_map(vocabulary, Vocabulary(config.vocabulary, config.ids), nodes)
+    write_tag_map(proposed, out)
+    print(f"{out}: {len(proposed.model_tags)} of {len(vocabulary)} tags are among the model's {len(config.vocabulary)}")
+    others = [tag for tag in vocabulary.tags if tag not in proposed.model_tags]
+    if others:
+        print(f"without one: {first_few(others)}")
+    words = f"{shlex.quote(str(model))} {shlex.quote(str(dataset))} --split all --map {shlex.quote(str(out))}"
+    print(f"next:  {command_word()} evaluate {words}")
 
 
 @app.command()
@@ -129,3 +185,36 @@ def report(
     word = command_word()
     print(f"next:  {word} tag {shlex.quote(str(run))} YOUR_RECORDINGS/")
     print(f"       {word} import YOUR_FOLDER_OF_CLASS_FOLDERS -o sounds && {word} train baseline sounds -o my_run")
+
+
+@app.command()
+def ensemble(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or model folders.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="MODEL", help="The model folder to make.")],
+    epochs_from: Annotated[
+        int | None, typer.Option(min=1, help="Members are each run's weights after every epoch from this one on.")
+    ] = None,
+    mean: Annotated[
+        Literal["arithmetic", "geometric"], typer.Option(help="How the scores are averaged.")
+    ] = "arithmetic",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make one model of several: it scores the mean of their scores.
+
+    Of runs with other seeds or settings; or of one run's epochs, if it kept their weights (keep_from_epoch=1).
+
+    Example: earmark ensemble run1 run2 run3 -o model
+    """
+    from earmark.models.ensemble import Ensemble, epoch_taggers, save_ensemble
+    from earmark.models.tagger import load_model
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: must not exist yet, something is there; name another folder")
+    if epochs_from is None:
+        members = [load_model(run) for run in runs]
+    else:
+        members = [tagger for run in runs for tagger in epoch_taggers(run, epochs_from)]
+    save_ensemble(Ensemble(members, mean), out)
+    print(f"{out}: {len(members)} members, {mean} mean of their scores")
+    print(f"next:  {command_word()} tag {shlex.quote(str(out))} YOUR_RECORDINGS/")

@@ -215,6 +215,7 @@ def write_layer(
     parent: str = layers.GIVEN,
     written_by: str = "",
     role: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> None:
     """Adds a label layer that builds on another one; a layer never changes once it is there.
 
@@ -222,11 +223,13 @@ def write_layer(
         table: a label table that holds only what differs from the parent; value 0 removes.
         written_by: the run or command that made it.
         role: "truth" for the layer that undoes planted faults, None for any other.
+        changes: what the layer says of itself in its JSON.
 
     Raises:
         InputError: the name is taken, the parent is unknown or a truth layer, or the table does not hold.
     """
-    layers.write_layer_files(dataset.folder, name, table, dataset.clips, dataset.vocabulary, parent, written_by, role)
+    folder, clips, vocabulary = dataset.folder, dataset.clips, dataset.vocabulary
+    layers.write_layer_files(folder, name, table, clips, vocabulary, parent, written_by, role, changes)
 
 
 def table_digest(table: pa.Table) -> str:

@@ -8,6 +8,7 @@ learn from it, so no layer builds on it.
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,13 @@ def write_layer_files(
     parent: str,
     written_by: str,
     role: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a layer beside the others; its table has the form of the clip table, Parquet or CSV.
 
     Args:
         role: kept in the JSON; "truth" for the layer that undoes planted faults, None for any other.
+        changes: kept in the JSON, where given.
 
     Raises:
         InputError: the name is taken or no file name, the parent is unknown or a truth layer, or the table does not
@@ -97,6 +100,8 @@ def write_layer_files(
     about = {"parent": parent, "written_by": written_by, "date": now(), "statements": table.num_rows}
     if role is not None:
         about["role"] = role
+    if changes:
+        about["changes"] = dict(changes)
     write_json(folder / "labels" / f"{name}.json", about)
 
 

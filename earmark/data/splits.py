@@ -13,6 +13,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.sampling import keys_of_names
 from earmark.data.tables import SPLITS
 from earmark.errors import InputError, first_few
+from earmark.files import digest_of
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -29,6 +30,11 @@ class Splits:
     validation: IntArray
     test: IntArray
     notes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """A short name of which clips are where."""
+        return digest_of(*(part for rows in self.by_name().values() for part in (rows.tobytes(), b"|")))
 
     def by_name(self) -> dict[str, IntArray]:
         """The rows under the names train, validation and test."""
@@ -77,6 +83,37 @@ def named_splits(
     ]
     notes.extend(_unassigned(dataset, has_splits, test_fold is not None or validation_fold is not None))
     return split, notes
+
+
+def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0) -> list[Splits]:
+    """Splits that leave out one fold after another of the clips outside the test split, by whole groups.
+
+    Each has its fold as `test`; the other folds are trained on, but for about a tenth of them, drawn to validate on.
+    The folds are a pure function of the seed and the groups' names, and as even as whole groups allow.
+
+    Raises:
+        InputError: fewer than two folds, or fewer groups than folds.
+    """
+    rows = np.sort(np.concatenate([splits.train, splits.validation]))
+    groups, names = dataset.groups(), dataset.clips["group"]
+    found, first, sizes = np.unique(groups[rows], return_index=True, return_counts=True)
+    if not 2 <= num_folds <= len(found):
+        raise InputError(f"folds must be from 2 to the {len(found)} groups of clips outside test, got {num_folds}")
+    filled = np.zeros(num_folds, np.int64)
+    fold_of_group = np.zeros(len(found), np.int64)
+    for group in _hashed_order(names.take(pa.array(rows[first])).to_pylist(), seed):
+        fold_of_group[group] = np.argmin(filled)
+        filled[fold_of_group[group]] += sizes[group]
+    fold = fold_of_group[np.searchsorted(found, groups[rows])]
+    made = []
+    for number in range(num_folds):
+        split = np.full(dataset.num_clips, TEST, np.int8)
+        split[rows[fold != number]] = TRAIN
+        note = _draw_validation(dataset, split, seed)
+        held_out = rows[fold == number]
+        said = f"fold {number + 1} of {num_folds}: {len(held_out)} clips held out"
+        made.append(Splits(np.flatnonzero(split == TRAIN), np.flatnonzero(split == VALIDATION), held_out, (said, note)))
+    return made
 
 
 def group_crossings(groups: IntArray, split: npt.NDArray[np.integer], left: int, right: int) -> IntArray:
@@ -163,9 +200,14 @@ def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int) -
 
 def _drawn(names: list[str], sizes: IntArray, seed: int) -> IntArray:
     """Places of the groups drawn: by their hash, as many as fit into a tenth of the clips, at least one."""
-    order = np.argsort(keys_of_names(f"{seed}:{name}" for name in names), kind="stable")
+    order = _hashed_order(names, seed)
     wanted = max(1, round(VALIDATION_SHARE * int(sizes.sum())))
     fitting = order[sizes[order] <= wanted]
     if not len(fitting):
         return order[np.argsort(sizes[order], kind="stable")][:1]
     return fitting[np.cumsum(sizes[fitting]) <= wanted]
+
+
+def _hashed_order(names: list[str], seed: int) -> IntArray:
+    """The places of names in an order that depends on the seed and the names alone."""
+    return np.argsort(keys_of_names(f"{seed}:{name}" for name in names), kind="stable")

@@ -111,11 +111,16 @@ class LogMel(nn.Module):
             features[clip, own_frames:] = self._fill(log_floor)
         return features
 
+    @property
+    def masked_value(self) -> float:
+        """What a masked cell holds: the mean, 0; what 0 becomes where the settings normalise after masking."""
+        return self._shift if self.settings.pad_before_normalising else 0.0
+
     def _fill(self, log_floor: float) -> float:
         """The feature of a cell past the clip."""
         if self.settings.pad == "silence":
             return log_floor * self._scale + self._shift
-        return self._shift if self.settings.pad_before_normalising else 0.0
+        return self.masked_value
 
     def _one_clip(self) -> OneClip:
         """This thread's buffers; made outside inference mode, which would keep all other code from writing to them."""

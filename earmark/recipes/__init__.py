@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from earmark.config import Settings
 from earmark.errors import InputError, did_you_mean
 from earmark.models.tagger import Tagger
-from earmark.recipes import baseline
+from earmark.recipes import baseline, psla
+
+PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,15 @@ class Recipe:
 
 RECIPES = {
     recipe.name: recipe
-    for recipe in (Recipe("baseline", "train on the labels as given", baseline.BaselineSettings, baseline.train),)
+    for recipe in (
+        Recipe("baseline", "train on the labels as given", baseline.BaselineSettings, baseline.train),
+        Recipe(
+            "psla",
+            "pretraining, balanced sampling, augmentation, label enhancement by ontology, averaging",
+            psla.PslaSettings,
+            psla.train,
+        ),
+    )
 }
 
 
@@ -39,3 +52,27 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f'unknown recipe "{name}"{did_you_mean(name, RECIPES)}')
     return RECIPES[name]
+
+
+def preset_names(recipe: str) -> list[str]:
+    """The presets that a recipe has beside its defaults."""
+    return sorted(path.stem for path in (PRESETS / recipe).glob("*.yaml"))
+
+
+def read_preset(recipe: str, preset: str) -> dict[str, Any]:
+    """The settings of a preset, or of a YAML file of `key: value` lines.
+
+    Raises:
+        InputError: there is neither, or the file holds something else.
+    """
+    known = preset_names(recipe)
+    path = PRESETS / recipe / f"{preset}.yaml" if preset in known else Path(preset)
+    if not path.is_file():
+        raise InputError(f'recipe {recipe} has no preset "{preset}", nor is that a file{did_you_mean(preset, known)}')
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: must be YAML, {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise InputError(f"{path}: must hold lines of key: value")
+    return values

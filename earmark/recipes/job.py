@@ -3,10 +3,10 @@
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -36,6 +36,7 @@ class Request:
         layer: the label layer to learn from.
         init: a model to fine-tune.
         workers: threads that decode; None for one a core.
+        splits: the clips to use instead of the data set's own splits, as one fold's model does.
     """
 
     dataset: Dataset
@@ -48,15 +49,21 @@ class Request:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int | None = None
     resume: bool = False
+    splits: Splits | None = None
 
 
 @dataclass(frozen=True)
 class Job(Generic[SettingsT]):
-    """A request with its settings and splits resolved."""
+    """A request with its settings and splits resolved.
+
+    Attributes:
+        train_with: trains another run by the same recipe, with these changes to the settings.
+    """
 
     request: Request
     settings: SettingsT
     splits: Splits
+    train_with: Callable[[Mapping[str, Any]], Callable[[Request], object]]
 
     def pack(self, model: ModelSettings) -> Pack:
         """The data set's pack at the model's rate, made where it is not there yet."""

@@ -1,8 +1,9 @@
 """Steps that recipes share: the tagger to begin with, the length of a training waveform."""
 
+import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, Self
 
 import numpy as np
@@ -12,7 +13,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from earmark.config import Settings, refuse_unread
 from earmark.data.clips import Excerpts, random_windows, read_batch
 from earmark.data.packs import Pack
-from earmark.data.sampling import epoch_generator
+from earmark.data.sampling import Order, balanced_clip_weights, epoch_generator, shuffled, tags_of_items, weighted
+from earmark.data.statements import ClipLabels
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import did_you_mean
 from earmark.features import PRESETS, FrontEnd, LogMel, normalisation_from
@@ -47,6 +49,12 @@ class ModelSettings(Settings):
     head: str = Field("mean", description="mean, max, linear_softmax, attention, multi_head_attention or sigmoid_mean")
     num_heads: int = Field(4, ge=1, description="heads of multi_head_attention")
     dropout: float = Field(0.0, ge=0, lt=1, description="rate at which embedding values are dropped in training")
+    fixed_frames: int | None = Field(
+        None, ge=1, description="feature frames that every clip is padded or cut to; null: its own, in whole steps"
+    )
+    pad_before_normalising: bool = Field(
+        False, description="psla: mask and pad before normalising, as its released code does; else with the mean"
+    )
     pool_over: Literal["valid", "all"] = Field("valid", description="pool over valid steps or over all, padded too")
 
     @field_validator("backbone", "head")
@@ -61,6 +69,7 @@ class ModelSettings(Settings):
     def _are_read(self) -> Self:
         refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
         refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
+        refuse_unread(self, self.front_end == "psla", "front_end=psla", "pad_before_normalising")
         if self.pretrained == "bundled" and self.backbone != "efficientnet_lite0":
             other = " or a timm file of it" if self.backbone in PRETRAINABLE else ""
             raise ValueError(
@@ -81,6 +90,7 @@ class ModelSettings(Settings):
                 ),
                 "vocabulary": vocabulary.tags,
                 "ids": vocabulary.ids,
+                "fixed_frames": self.fixed_frames,
                 "training_length_s": length_s,
             }
         )
@@ -91,6 +101,8 @@ def new_tagger(
 ) -> Tagger:
     """A tagger with the settings' front end, normalised on the training clips, and pretrained weights if any."""
     front_end = PRESETS[settings.front_end]
+    if settings.pad_before_normalising:
+        front_end = front_end.model_copy(update={"pad_before_normalising": True})
     if settings.normalise:
         front_end = normalised(front_end, pack, clips, length_s, seed)
     tagger = Tagger(settings.tagger_config(vocabulary, front_end, length_s))
@@ -115,6 +127,17 @@ def normalised(front_end: FrontEnd, pack: Pack, clips: Excerpts, length_s: float
     mean, std = normalisation_from(features())
     log.info("features of %d training clips: mean %.3f, standard deviation %.3f", len(parts), mean, std)
     return front_end.model_copy(update={"mean": mean, "std": std})
+
+
+def sampling_order(
+    sampling: Literal["balanced", "shuffled"], labels: ClipLabels, clips: Excerpts, seed: int
+) -> Callable[[int], Order]:
+    """The positions of an epoch, given the epoch: each clip once, or as many drawn with rare tags favoured."""
+    if sampling == "shuffled":
+        return functools.partial(shuffled, len(clips), seed)
+    indptr, tags = tags_of_items(labels.indptr, labels.tag_index, labels.value, clips.clip_index)
+    weights = balanced_clip_weights(indptr, tags, np.bincount(tags, minlength=len(labels.tag_weight)))
+    return functools.partial(weighted, weights, len(clips), seed)
 
 
 def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int) -> float:

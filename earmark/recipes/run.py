@@ -1,7 +1,7 @@
 """A run: its folder, its record, and what a killed one needs to go on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from earmark.data.splits import Splits, resolve_splits
 from earmark.environment import describe_environment, resolve_precision, today
 from earmark.errors import InputError, first_few
 from earmark.files import digest_of, read_json, write_json
-from earmark.models.tagger import save_model
+from earmark.models.tagger import load_model, model_folder, save_model
 from earmark.recipes import Recipe
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
@@ -34,11 +34,16 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
         raise InputError(f"{request.dataset.name} must have tags to learn, found none")
     values = values_of(settings)
     values["precision"] = resolve_precision(values["precision"], request.device)
-    splits = resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
+    splits = request.splits or resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
     record = _record(recipe, request, values)
     _open_run(request, record)
     torch.manual_seed(request.seed)
-    tagger = recipe.train(Job(request, settings_from(recipe.settings, values), splits))
+    resolved = settings_from(recipe.settings, values)
+
+    def train_with(changes: Mapping[str, Any]) -> Callable[[Request], Splits]:
+        return lambda other: run_recipe(recipe, other, {**values, **changes})
+
+    tagger = recipe.train(Job(request, resolved, splits, train_with))
     tagger.config = tagger.config.model_copy(update={"trained_on": _trained_on(record, values, splits)})
     save_model(tagger, request.run / "model")
     return splits
@@ -58,6 +63,7 @@ def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict
         "vocabulary_digest": digest_of("\n".join(request.dataset.vocabulary.tags).encode()),
         "test_fold": request.test_fold,
         "validation_fold": request.validation_fold,
+        "splits": request.splits.digest if request.splits else None,
         "init": _digest_of_model(request.init) if request.init else None,
         "seed": request.seed,
         "settings": {key: value for key, value in values.items() if key not in unread},
@@ -67,15 +73,16 @@ def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict
 
 def _digest_of_model(folder: Path) -> str:
     """The model that a run begins with, by its content: it may be named in more ways than one."""
-    path = folder / "model.safetensors"
-    path = path if path.is_file() else folder / "model" / path.name
+    path = model_folder(folder) / "model.safetensors"
     if not path.is_file():
+        if path.with_name("config.json").is_file():
+            load_model(folder)  # which says what is there instead
         raise InputError(f"--init must name a model folder or a run folder with a model; there is no {path}")
     return digest_of(path.read_bytes())
 
 
 def _trained_on(record: Mapping[str, Any], values: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
-    names = ("recipe", "dataset", "dataset_digest", "labels", "test_fold", "validation_fold", "seed")
+    names = ("recipe", "dataset", "dataset_digest", "labels", "test_fold", "validation_fold", "splits", "seed")
     chosen = values["final_weights"] in ("best", "top_k") or values["patience"] is not None
     selected_on = "validation" if chosen else None
     about = {name: record[name] for name in names}

@@ -1,17 +1,24 @@
 """A model and packed clips give scores."""
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from earmark.data.clips import Batch, Excerpts, IntArray, read_batch, whole_clips, windows
-from earmark.data.packs import Pack
-from earmark.models.ensemble import Model
+from earmark.data.dataset import Dataset
+from earmark.data.packs import Pack, open_pack
+from earmark.models.ensemble import Model, open_model
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
+from earmark.scores.store import ScoreStore, index_of_clips, write_scores
 from earmark.timing import samples_from_seconds
+
+log = logging.getLogger(__name__)
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -39,6 +46,25 @@ def clip_scores(
     scores = excerpt_scores(tagger, pack, parts, device=device, batch_size=batch_size)
     firsts = np.flatnonzero(np.diff(parts.clip_index, prepend=-1))
     return clips.clip_index, np.maximum.reduceat(scores, firsts) if len(parts) else scores
+
+
+def store_model_scores(
+    model: Path, dataset: Dataset, folder: Path, *, device: torch.device, workers: int | None = None
+) -> ScoreStore:
+    """The scores of a data set's whole clips by a model or run folder, as a store; see `write_scores`."""
+    tagger = open_model(model)
+    seen = tagger.config.trained_on.get("dataset_digest") == dataset.digest
+    if seen:
+        log.warning("the model was trained on clips of %s: their scores flatter it; see --folds", dataset.name)
+    pack = open_pack(dataset, tagger.rate_hz, workers=workers)
+    rows = np.flatnonzero(pack.num_samples > 0)
+
+    def score(places: IntArray) -> FloatArray:
+        return clip_scores(tagger, pack, rows[places], device=device)[1]
+
+    about = {"model": str(model), "dataset": dataset.digest, "out_of_fold": not seen}
+    index = index_of_clips(dataset.clips["clip"].take(pa.array(rows)))
+    return write_scores(folder, index, tagger.config.vocabulary, about, score)
 
 
 def excerpt_scores(

@@ -134,7 +134,7 @@ def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> Hea
     device = next(tagger.parameters()).device
     with torch.no_grad():
         features, num_valid_frames = tagger.features(batch.waveform.to(device), batch.num_samples.to(device))
-        features = augment.apply_features(features, num_valid_frames, batch.draws)
+        features = augment.apply_features(features, num_valid_frames, batch.draws, tagger.front_end.masked_value)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         return tagger.logits(features, num_valid_frames)
 

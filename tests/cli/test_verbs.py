@@ -20,7 +20,24 @@ from earmark.cli import app
 from tests.cli.command import earmark
 from tests.conftest import RATE_HZ, TAGS, sound
 
-VERBS = ("import", "export", "pack", "info", "diff", "recipes", "train", "evaluate", "tag", "report")
+VERBS = (
+    "import",
+    "export",
+    "pack",
+    "info",
+    "diff",
+    "recipes",
+    "train",
+    "evaluate",
+    "tag",
+    "report",
+    "score",
+    "relabel",
+    "ensemble",
+    "map",
+    "mix",
+    "corrupt",
+)
 
 
 def test_help_needs_neither_torch_nor_numpy() -> None:

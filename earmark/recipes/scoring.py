@@ -1,0 +1,48 @@
+"""Scores of a data set by models trained as a finished run was."""
+
+from pathlib import Path
+
+import torch
+
+from earmark.data.dataset import Dataset
+from earmark.data.splits import resolve_splits
+from earmark.errors import InputError
+from earmark.files import read_json
+from earmark.recipes import find_recipe
+from earmark.recipes.job import Request
+from earmark.recipes.out_of_fold import out_of_fold_scores
+from earmark.recipes.run import run_recipe
+from earmark.scores.store import ScoreStore
+
+
+def score_out_of_fold(
+    run: Path, dataset: Dataset, num_folds: int, folder: Path, *, device: torch.device, workers: int | None
+) -> ScoreStore:
+    """Out-of-fold scores of a data set by models trained just as a run was.
+
+    Raises:
+        InputError: the folder is no run, or one of another data set; or as for `out_of_fold_scores`.
+    """
+    path = run / "settings.json"
+    if not path.is_file():
+        raise InputError(f"{run}: folds are trained as a run was, and this is no run folder: there is no {path.name}")
+    record = read_json(path)
+    if record["dataset_digest"] != dataset.digest:
+        raise InputError(f"{run}: was trained on {record['dataset']}, whose clips are not those of {dataset.folder}")
+    request = Request(
+        dataset=dataset,
+        run=run,
+        layer=record["labels"],
+        test_fold=record["test_fold"],
+        validation_fold=record["validation_fold"],
+        seed=record["seed"],
+        device=device,
+        workers=workers,
+    )
+    if record["init"]:
+        raise InputError(f"{run}: was fine-tuned from a model that may have seen any clip; train from new weights")
+    recipe = find_recipe(record["recipe"])
+    splits = resolve_splits(dataset, request.test_fold, request.validation_fold, request.seed)
+    return out_of_fold_scores(
+        lambda one: run_recipe(recipe, one, record["settings"]), request, splits, num_folds, folder
+    )
