@@ -51,7 +51,7 @@ def averaging_by_start_epoch(
             "--set keep_from_epoch=1"
         )
     check_vocabulary(taggers[0], dataset)
-    rows = split_rows(taggers[0].config.trained_on, dataset, split)
+    rows = split_rows(taggers[0].trained_on(), dataset, split)
     pack = open_pack(dataset, taggers[0].rate_hz, workers=workers)
     epochs = list(range(first, first + len(taggers)))
     used = rows[pack.num_samples[rows] > 0]

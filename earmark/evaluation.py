@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def evaluate_model(
         check_vocabulary(tagger, dataset)
     else:
         shared = read_tag_map(tag_map, dataset.vocabulary, Vocabulary(tagger.config.vocabulary))
-    rows = split_rows(tagger.config.trained_on, dataset, split)
+    rows = split_rows(tagger.trained_on(), dataset, split)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
     result = evaluate(tagger, dataset, pack, rows, split=split, layer=layer, tag_map=shared, device=device, seed=seed)
     if shared is None and (model / "settings.json").exists():
@@ -71,33 +72,39 @@ def evaluate_model(
     return result
 
 
-def split_rows(trained_on: dict[str, Any], dataset: Dataset, split: str) -> IntArray:
+def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split: str) -> IntArray:
     """The rows of a split as a model's training had it, with a warning where figures on it flatter the model.
 
     Args:
-        trained_on: what the model's config says of its training.
+        trained_on: what the model, or each member of an ensemble, was trained on.
         split: train, validation, test, or all.
 
     Raises:
-        InputError: the split is empty, or the model has no splits of its own.
+        InputError: the split is empty, the model has no splits of its own, or members were trained with other folds.
     """
     # Known by its clips, not by its name. Another data set has its own splits: these folds mean nothing there.
-    same = trained_on.get("dataset_digest") == dataset.digest
+    here = [about for about in trained_on if about.get("dataset_digest") == dataset.digest]
+    same = bool(here)
     if split == "all":
         if same:
             log.warning("all clips include those that the model was trained and selected on: these figures flatter it")
         return np.arange(dataset.num_clips)
-    if same and trained_on.get("splits"):
+    if any(about.get("splits") for about in here):
         raise InputError("the model is one fold's and has no splits of its own; evaluate the model made of all folds")
-    folds = (trained_on.get("test_fold"), trained_on.get("validation_fold")) if same else (None, None)
-    splits = resolve_splits(dataset, *folds, trained_on.get("seed", 0))
+    folds = {(about.get("test_fold"), about.get("validation_fold")) for about in here} or {(None, None)}
+    if len(folds) > 1:
+        raise InputError(
+            f"members of the model were trained with other folds ({first_few(sorted(map(str, folds)))} as test and "
+            f"validation): one's {split} clips are another's training clips"
+        )
+    splits = resolve_splits(dataset, *folds.pop(), here[0].get("seed", 0) if same else 0)
     if not same and split in ("train", "validation"):
         log.warning(
             "%s is not what the model was trained on, as far as its clips tell: its %s split may hold training clips",
             dataset.name,
             split,
         )
-    if same and split in (trained_on.get("selected_on"), "train"):
+    if same and split in ("train", *(about.get("selected_on") for about in here)):
         log.warning(
             "the model was %s on the %s split: these figures flatter it",
             "trained" if split == "train" else "selected",
@@ -171,6 +178,7 @@ def evaluate(
     if not len(used):
         raise InputError(f"the {split} split of {dataset.name} must hold clips that can be read, found none")
     seconds = time.perf_counter() - started
+    num_not_scored, num_without_tag = len(rows) - len(used), 0
     labels, tags = dataset.labels(layer), dataset.vocabulary.tags
     truth, weights = labels.rows(used) >= 0.5, labels.weights(used)
     if tag_map is not None:
@@ -178,6 +186,7 @@ def evaluate(
         with_tag = truth.any(axis=1)
         if not with_tag.any():
             raise InputError(f"the {split} split of {dataset.name} must hold clips with a mapped tag, found none")
+        num_without_tag = int((~with_tag).sum())
         used, scores = used[with_tag], tag_map.scores(scores[with_tag])
         truth, weights = truth[with_tag], weights[with_tag]
     groups = dataset.groups()[used]
@@ -200,7 +209,8 @@ def evaluate(
         "labels": layer,
         "num_tags": len(tags),
         "num_clips": len(used),
-        "num_not_scored": len(rows) - len(used),
+        "num_not_scored": num_not_scored,
+        "num_without_shared_tag": num_without_tag,
         "num_groups": len(np.unique(groups)),
         "left_out_tags": [row["tag"] for row in per_tag if row["average_precision"] is None],
         "confidence": result.confidence,

@@ -34,6 +34,8 @@ def summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
         f"{evaluation['num_clips']} clips "
         f"in {evaluation['num_groups']} groups" + (f"; {skipped} could not be read" if skipped else "")
     ]
+    if evaluation["num_without_shared_tag"]:
+        lines.append(f"  {evaluation['num_without_shared_tag']} more clips have no tag that the model knows")
     for name, interval in evaluation["metrics"].items():
         ends = [interval["low"], interval["high"]]
         shown = "" if None in ends else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"

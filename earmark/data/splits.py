@@ -86,7 +86,7 @@ def named_splits(
 
 
 def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0) -> list[Splits]:
-    """Splits that leave out one fold after another of the clips outside the test split, by whole groups.
+    """Splits that leave out one fold after another of the training split, by whole groups.
 
     Each has its fold as `test`; the other folds are trained on, but for about a tenth of them, drawn to validate on.
     The folds are a pure function of the seed and the groups' names, and as even as whole groups allow.
@@ -94,11 +94,11 @@ def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0)
     Raises:
         InputError: fewer than two folds, or fewer groups than folds.
     """
-    rows = np.sort(np.concatenate([splits.train, splits.validation]))
+    rows = splits.train
     groups, names = dataset.groups(), dataset.clips["group"]
     found, first, sizes = np.unique(groups[rows], return_index=True, return_counts=True)
     if not 2 <= num_folds <= len(found):
-        raise InputError(f"folds must be from 2 to the {len(found)} groups of clips outside test, got {num_folds}")
+        raise InputError(f"folds must be from 2 to the {len(found)} groups of training clips, got {num_folds}")
     filled = np.zeros(num_folds, np.int64)
     fold_of_group = np.zeros(len(found), np.int64)
     for group in _hashed_order(names.take(pa.array(rows[first])).to_pylist(), seed):

@@ -5,7 +5,7 @@ The folder holds `config.json` (how scores are averaged, the members in their or
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, ValidationError
@@ -13,7 +13,7 @@ from torch import nn
 
 from earmark.config import Settings
 from earmark.errors import InputError
-from earmark.files import write_json, write_text
+from earmark.files import digest_of, write_json, write_text
 from earmark.models.settings import TaggerConfig
 from earmark.models.tagger import Scores, Tagger, load_model, model_folder, save_model
 from earmark.tensor_files import load_tensors, load_weights
@@ -56,6 +56,7 @@ class Ensemble(nn.Module):
             for what, ours, theirs in (
                 ("tags", first.config.vocabulary, member.config.vocabulary),
                 ("sample rate", first.rate_hz, member.rate_hz),
+                ("framing", _framing(first), _framing(member)),
                 ("samples a score frame", _step_samples(first), _step_samples(member)),
             ):
                 if ours != theirs:
@@ -84,6 +85,10 @@ class Ensemble(nn.Module):
         longest_s = max((config.training_length_s or 0 for config in configs), default=0) or None
         changes = {"trained_on": alike, "thresholds": None, "training_length_s": longest_s}
         return configs[0].model_copy(update=changes)
+
+    def trained_on(self) -> list[dict[str, Any]]:
+        """What each member was trained on."""
+        return [tagger.config.trained_on for tagger in self.taggers]
 
     @property
     def rate_hz(self) -> int:
@@ -154,7 +159,6 @@ def epoch_taggers(run: Path, first_epoch: int = 1) -> list[Tagger]:
 
 def save_ensemble(ensemble: Ensemble, folder: Path) -> None:
     """Writes an ensemble's folder, `config.json` last."""
-    (folder / "config.json").unlink(missing_ok=True)
     width = len(str(len(ensemble.taggers)))
     names = tuple(f"member-{number:0{width}d}" for number in range(1, len(ensemble.taggers) + 1))
     for name, tagger in zip(names, ensemble.taggers, strict=True):
@@ -181,6 +185,19 @@ def _ensemble_file(folder: Path) -> _Members | None:
         return EnsembleFile.model_validate_json(path.read_bytes()).ensemble
     except ValidationError as error:
         raise InputError(f"{path}: must be an ensemble's config, {error.errors()[0]['msg']}") from error
+
+
+def digest_of_model(folder: Path) -> str:
+    """A short name of a model by what is in its files: it may be named in more ways than one."""
+    folder = model_folder(folder)
+    paths = sorted((*folder.rglob("*.safetensors"), *folder.rglob("config.json")))
+    return digest_of(*(path.read_bytes() for path in paths))
+
+
+def _framing(tagger: Tagger) -> tuple[int | None, int, str]:
+    """What decides how long a clip is padded: members that differ in it would not score as they do alone."""
+    front_end = tagger.config.front_end
+    return tagger.config.fixed_frames, front_end.window_samples, front_end.frames
 
 
 def _step_samples(tagger: Tagger) -> int:

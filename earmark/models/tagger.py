@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -81,6 +81,10 @@ class Tagger(nn.Module):
     def rate_hz(self) -> int:
         """The sample rate of the waveforms."""
         return self.config.front_end.rate_hz
+
+    def trained_on(self) -> list[dict[str, Any]]:
+        """What the model, or each member of an ensemble, was trained on."""
+        return [self.config.trained_on]
 
     def padded_frames(self, num_frames: int) -> int:
         """Feature frames that a clip of `num_frames` is padded or cut to."""

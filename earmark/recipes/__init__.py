@@ -1,16 +1,17 @@
 """The recipes: each a paper's method section over the shared parts."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from earmark.config import Settings
+from earmark.config import Settings, values_of
 from earmark.errors import InputError, did_you_mean
 from earmark.models.tagger import Tagger
 from earmark.recipes import baseline, psla
+from earmark.recipes.enhanced import Enhancing
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -21,12 +22,14 @@ class Recipe:
 
     Attributes:
         train: takes a `Job` with settings of the class named here and returns the trained tagger.
+        teaching: the settings that differ when a model is trained only to score clips that it has not seen.
     """
 
     name: str
     summary: str
     settings: type[Settings]
     train: Callable[[Any], Tagger]
+    teaching: Mapping[str, Any] = field(default_factory=dict)
 
 
 RECIPES = {
@@ -38,6 +41,7 @@ RECIPES = {
             "pretraining, balanced sampling, augmentation, label enhancement by ontology, averaging",
             psla.PslaSettings,
             psla.train,
+            {**values_of(Enhancing()), "keep_from_epoch": None},
         ),
     )
 }

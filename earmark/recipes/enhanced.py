@@ -6,10 +6,18 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from earmark.config import Settings, refuse_unread, values_of
+from earmark.data.layers import check_new
 from earmark.data.ontology import audioset_ontology
+from earmark.files import digest_of, read_json
 from earmark.recipes.job import Job
 from earmark.recipes.out_of_fold import out_of_fold_scores
-from earmark.relabel.enhanced_layer import Ancestors, add_enhanced_layer
+from earmark.relabel.enhanced_layer import (
+    Ancestors,
+    NothingToAddError,
+    add_enhanced_layer,
+    enhancement_lines,
+    known_nodes,
+)
 from earmark.relabel.ontology import Threshold, Types
 
 log = logging.getLogger(__name__)
@@ -35,27 +43,43 @@ class Enhancing(Settings):
 def enhanced_layer(job: Job[Any], settings: Enhancing) -> str:
     """The name of the layer to learn from: the teachers' scores and AudioSet's ontology add to the labels asked for.
 
-    The layer is called after the run. One that is there already was written before the run was stopped.
+    The layer is called after the run. One that this very run wrote before it was stopped is used again; where nothing
+    is to be added, the labels stay as they are.
+
+    Raises:
+        InputError: another run's layer has the name, or no tag has a node; said before any teacher is trained.
     """
     assert settings.enhance != "none"
-    request = job.request
+    request, dataset = job.request, job.request.dataset
     name = f"{request.run.resolve().name}-enhanced"
-    if name in request.dataset.layers() and request.resume:
-        return name
-    teachers = job.train_with(values_of(Enhancing()))
-    store = out_of_fold_scores(teachers, request, job.splits, settings.teacher_folds, request.run / "teacher")
-    found, unknown = add_enhanced_layer(
-        request.dataset,
-        store,
-        audioset_ontology(),
-        name,
-        parent=request.layer,
-        types=settings.enhance,
-        threshold=settings.enhance_threshold,
-        ancestors=settings.enhance_ancestors,
-        written_by=str(request.run),
+    asked = digest_of(
+        repr((str(request.run.resolve()), values_of(settings), values_of(job.settings), request.seed)).encode(),
+        job.splits.digest.encode(),
+        dataset.labels(request.layer).digest.encode(),
     )
-    log.info("label layer %s: %s", name, ", ".join(f"{key} {value}" for key, value in found.changes().items()))
-    if unknown:
-        log.info("tags without a node, left as they are: %d", len(unknown))
+    if name in dataset.layers():
+        changes = read_json(dataset.folder / "labels" / f"{name}.json").get("changes", {})
+        if changes.get("asked") == asked:
+            return name
+    check_new(dataset.folder, name, request.layer)
+    known_nodes(dataset, audioset_ontology())
+    store = out_of_fold_scores(job.teach, request, job.splits, settings.teacher_folds, request.run / "teacher")
+    try:
+        found, unknown = add_enhanced_layer(
+            dataset,
+            store,
+            audioset_ontology(),
+            name,
+            parent=request.layer,
+            types=settings.enhance,
+            threshold=settings.enhance_threshold,
+            ancestors=settings.enhance_ancestors,
+            written_by=str(request.run),
+            about={"asked": asked},
+        )
+    except NothingToAddError as error:
+        log.warning("%s; training on %s", error, request.layer)
+        return request.layer
+    for line in enhancement_lines(dataset, name, found, unknown):
+        log.info("%s", line)
     return name

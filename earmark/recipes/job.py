@@ -3,10 +3,10 @@
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -57,13 +57,13 @@ class Job(Generic[SettingsT]):
     """A request with its settings and splits resolved.
 
     Attributes:
-        train_with: trains another run by the same recipe, with these changes to the settings.
+        teach: trains another run by the same recipe, as a model is trained that is to score clips it has not seen.
     """
 
     request: Request
     settings: SettingsT
     splits: Splits
-    train_with: Callable[[Mapping[str, Any]], Callable[[Request], object]]
+    teach: Callable[[Request], object]
 
     def pack(self, model: ModelSettings) -> Pack:
         """The data set's pack at the model's rate, made where it is not there yet."""

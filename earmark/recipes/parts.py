@@ -70,6 +70,8 @@ class ModelSettings(Settings):
         refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
         refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
         refuse_unread(self, self.front_end == "psla", "front_end=psla", "pad_before_normalising")
+        if self.backbone in ("resnet50", "crnn_small") and (self.stochastic_depth or self.padding == "same"):
+            raise ValueError(f"{self.backbone} has padding symmetric and no stochastic_depth; set stochastic_depth=0")
         if self.pretrained == "bundled" and self.backbone != "efficientnet_lite0":
             other = " or a timm file of it" if self.backbone in PRETRAINABLE else ""
             raise ValueError(

@@ -1,7 +1,7 @@
 """A run: its folder, its record, and what a killed one needs to go on."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,10 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     torch.manual_seed(request.seed)
     resolved = settings_from(recipe.settings, values)
 
-    def train_with(changes: Mapping[str, Any]) -> Callable[[Request], Splits]:
-        return lambda other: run_recipe(recipe, other, {**values, **changes})
+    def teach(other: Request) -> Splits:
+        return run_recipe(recipe, other, {**values, **recipe.teaching})
 
-    tagger = recipe.train(Job(request, resolved, splits, train_with))
+    tagger = recipe.train(Job(request, resolved, splits, teach))
     tagger.config = tagger.config.model_copy(update={"trained_on": _trained_on(record, values, splits)})
     save_model(tagger, request.run / "model")
     return splits
@@ -116,7 +116,7 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         _warn_of_other_environment(run, describe_environment(request.device))
         log.info("going on with %s", run)
         return
-    ours = {"settings.json", "environment.json", "data.json", "checkpoints"}
+    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures", "teacher"}
     strange = (
         [path.name for path in run.iterdir() if path.name not in ours and ".part" not in path.name]
         if run.is_dir()

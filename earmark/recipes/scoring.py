@@ -43,6 +43,5 @@ def score_out_of_fold(
         raise InputError(f"{run}: was fine-tuned from a model that may have seen any clip; train from new weights")
     recipe = find_recipe(record["recipe"])
     splits = resolve_splits(dataset, request.test_fold, request.validation_fold, request.seed)
-    return out_of_fold_scores(
-        lambda one: run_recipe(recipe, one, record["settings"]), request, splits, num_folds, folder
-    )
+    settings = {**record["settings"], **recipe.teaching}
+    return out_of_fold_scores(lambda one: run_recipe(recipe, one, settings), request, splits, num_folds, folder)

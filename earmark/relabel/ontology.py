@@ -35,7 +35,7 @@ class Enhancement:
         clip_index, tag_index: of each added label, by clip and tag, (label,).
         is_type_1, is_type_2: whether a parent, a child proposed it (both can be), (label,).
         threshold: (tag,); NaN for a tag that no scored clip has: it is never added.
-        counts: scored clips that had each tag before, (tag,).
+        counts: clips that had each tag before, of those that thresholds are made of, (tag,).
     """
 
     clip_index: IntArray
@@ -66,6 +66,7 @@ def enhance(
     children: BoolArray,
     ancestors: BoolArray,
     *,
+    makes_thresholds: BoolArray | None = None,
     types: Types = "both",
     threshold: Threshold = "mean",
 ) -> Enhancement:
@@ -76,6 +77,8 @@ def enhance(
             are, so that a store is read a part at a time.
         children: (tag, tag), [i, j] when j is a direct child of i. ancestors: when j is an ancestor of i; what may be
             reached (all, parents only, none beyond an abstract node) is decided by whoever makes it.
+        makes_thresholds: which of the clips thresholds are made of, (clip,): those that are trained on, because labels
+            of test clips must not decide about labels to learn from; None for all.
         types: whether children (type_1), ancestors (type_2) or both are looked at.
         threshold: the mean of a tag's scores over the clips that have it, or this percentile of them (linear between
             neighbours).
@@ -83,7 +86,8 @@ def enhance(
     num_tags = len(labels.tag_weight)
     if scores.ndim != 2 or scores.shape[1] != num_tags:
         raise InputError(f"scores must be of the labels' {num_tags} tags, got {scores.shape}")
-    limits, counts = _thresholds(labels, clip_index, scores, score_rows, _statistic(threshold))
+    made_of = np.ones(len(clip_index), np.bool_) if makes_thresholds is None else makes_thresholds
+    limits, counts = _thresholds(labels, clip_index[made_of], scores, score_rows[made_of], _statistic(threshold))
     proposes_down = children.astype(np.float32) if types != "type_2" else np.zeros((num_tags,) * 2, np.float32)
     proposes_up = ancestors.astype(np.float32) if types != "type_1" else np.zeros((num_tags,) * 2, np.float32)
     found: list[tuple[IntArray, IntArray, BoolArray, BoolArray]] = []

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from earmark.data.clips import Batch, Excerpts, IntArray, read_batch, whole_clips, windows
 from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
-from earmark.models.ensemble import Model, open_model
+from earmark.data.splits import resolve_splits
+from earmark.models.ensemble import Model, digest_of_model, open_model
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
 from earmark.scores.store import ScoreStore, index_of_clips, write_scores
@@ -53,7 +53,8 @@ def store_model_scores(
 ) -> ScoreStore:
     """The scores of a data set's whole clips by a model or run folder, as a store; see `write_scores`."""
     tagger = open_model(model)
-    seen = tagger.config.trained_on.get("dataset_digest") == dataset.digest
+    trained_on = [about for about in tagger.trained_on() if about.get("dataset_digest") == dataset.digest]
+    seen = bool(trained_on)
     if seen:
         log.warning("the model was trained on clips of %s: their scores flatter it; see --folds", dataset.name)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
@@ -62,8 +63,10 @@ def store_model_scores(
     def score(places: IntArray) -> FloatArray:
         return clip_scores(tagger, pack, rows[places], device=device)[1]
 
-    about = {"model": str(model), "dataset": dataset.digest, "out_of_fold": not seen}
-    index = index_of_clips(dataset.clips["clip"].take(pa.array(rows)))
+    asked = trained_on[0] if seen else {}
+    splits = resolve_splits(dataset, asked.get("test_fold"), asked.get("validation_fold"), asked.get("seed", 0))
+    about = {"model": digest_of_model(model), "dataset": dataset.digest, "out_of_fold": not seen}
+    index = index_of_clips(dataset, rows, splits.train)
     return write_scores(folder, index, tagger.config.vocabulary, about, score)
 
 

@@ -1,8 +1,9 @@
 """Scores on disk: what a model says of excerpts, in a folder that is read a part at a time.
 
 `scores.npy` ((row, tag), float32, or float16 where they are soft targets; memory-mapped), `index.parquet` (a line an
-excerpt: `clip`, `onset`, `offset` in seconds of the clip, null = all of it, `first_row`, `rows`: one, or one a frame)
-and, last, `about.json` (tags, digests, who scored): a folder without it is no store. A store that was being written
+excerpt: `clip`, `onset`, `offset` in seconds of the clip, null = all of it, `first_row`, `rows`: one, or one a frame,
+`in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored): a folder
+without it is no store. A store that was being written
 when the process died is gone on with.
 """
 
@@ -46,8 +47,8 @@ class ScoreStore:
     tags: tuple[str, ...]
     about: Mapping[str, Any]
 
-    def of_clips(self, dataset: Dataset) -> tuple[IntArray, IntArray]:
-        """The clips of a data set that have scores, by their row, and the row of the scores of each.
+    def of_clips(self, dataset: Dataset) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
+        """The clips of a data set that have scores, by their row; the row of each one's scores; which are trained on.
 
         Raises:
             InputError: the scores have other tags than the data set, are of parts of clips, or of none of its clips.
@@ -69,7 +70,8 @@ class ScoreStore:
             raise InputError(f"{self.folder}: scores must be of clips of {dataset.name}, none of them is")
         known = np.flatnonzero(row >= 0)
         order = known[np.argsort(row[known], kind="stable")]
-        return row[order].astype(np.int64), np.asarray(self.index["first_row"], dtype=np.int64)[order]
+        first_row = np.asarray(self.index["first_row"], dtype=np.int64)
+        return row[order].astype(np.int64), first_row[order], np.asarray(self.index["in_training"])[order]
 
 
 def open_scores(folder: Path | str) -> ScoreStore:
@@ -144,12 +146,22 @@ def write_scores(
     return open_scores(folder)
 
 
-def index_of_clips(clips: pa.ChunkedArray) -> pa.Table:
-    """The index of whole clips, a row each."""
-    nothing = pa.nulls(len(clips), pa.float64())
-    rows = np.arange(len(clips))
+def index_of_clips(dataset: Dataset, rows: IntArray, training: IntArray) -> pa.Table:
+    """The index of whole clips by their row, a row of scores each.
+
+    Args:
+        training: the rows of the training split.
+    """
+    nothing = pa.nulls(len(rows), pa.float64())
     return pa.table(
-        {"clip": clips, "onset": nothing, "offset": nothing, "first_row": rows, "rows": np.ones(len(clips), np.int64)}
+        {
+            "clip": dataset.clips["clip"].take(pa.array(rows)),
+            "onset": nothing,
+            "offset": nothing,
+            "first_row": np.arange(len(rows)),
+            "rows": np.ones(len(rows), np.int64),
+            "in_training": np.isin(rows, training),
+        }
     )
 
 
@@ -165,7 +177,8 @@ def _begun(folder: Path, request: Mapping[str, Any]) -> int | None:
                 f"{folder}: holds other scores (of another model, data set or setting); name another folder"
             )
         return None if name == "about.json" else int(held["done"])
-    strange = sorted(path.name for path in folder.iterdir() if path.name != "folds") if folder.is_dir() else []
+    inside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    strange = sorted(name for name in inside if name != "folds" and ".part" not in name)
     if strange and not {"index.parquet", "scores.npy"}.issuperset(strange):
         raise InputError(f"{folder}: must be a new or an empty folder, it holds {first_few(strange)}; name another")
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import torch
 
 from earmark.errors import InputError
 from earmark.features import PRESETS
-from earmark.models.ensemble import Ensemble, epoch_taggers, open_model, save_ensemble
+from earmark.models.ensemble import Ensemble, digest_of_model, epoch_taggers, open_model, save_ensemble
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
 from earmark.models.tagger import Tagger, load_model, save_model
 from earmark.tensor_files import save_tensors
@@ -61,6 +61,7 @@ def test_scores_and_embeddings_come_together():
 def test_what_it_was_trained_on_is_what_all_members_say():
     ensemble = Ensemble([tagger(0, seed=0, fold=1), tagger(1, seed=1, fold=1)])
     assert ensemble.config.trained_on == {"dataset": "d", "fold": 1}
+    assert [about["seed"] for about in ensemble.trained_on()] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,21 @@ def test_what_it_was_trained_on_is_what_all_members_say():
 def test_members_that_do_not_fit_are_refused(other, message):
     with pytest.raises(InputError, match=message):
         Ensemble([tagger(0), other])
+
+
+def test_members_that_pad_differently_are_refused():
+    one, other = tagger(0), tagger(1)
+    other.config = other.config.model_copy(update={"fixed_frames": 200})
+    with pytest.raises(InputError, match="must share their framing, member 2"):
+        Ensemble([one, other])
+
+
+def test_a_model_is_known_by_its_content(tmp_path):
+    save_model(tagger(0), tmp_path / "a" / "model")
+    save_model(tagger(0), tmp_path / "b")
+    save_model(tagger(1), tmp_path / "c")
+    digests = [digest_of_model(tmp_path / name) for name in "abc"]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_folder_is_a_model_like_any_other(tmp_path):

@@ -120,13 +120,13 @@ def test_folds_hold_out_every_clip_once_and_no_group_twice(family):
     splits = resolve_splits(family, test_fold=3)
     parts = fold_splits(family, splits, 3)
     held_out = np.concatenate([part.test for part in parts])
-    assert sorted(held_out.tolist()) == sorted([*splits.train.tolist(), *splits.validation.tolist()])
+    assert sorted(held_out.tolist()) == splits.train.tolist()
     for part in parts:
         assert len(part.validation)
         everything = np.concatenate([part.train, part.validation, part.test])
         assert sorted(everything.tolist()) == sorted(held_out.tolist())
     assert max(len(part.test) for part in parts) - min(len(part.test) for part in parts) <= 1
-    with pytest.raises(InputError, match="folds must be from 2 to the 24 groups of clips outside test, got 25"):
+    with pytest.raises(InputError, match="folds must be from 2 to the 22 groups of training clips, got 25"):
         fold_splits(family, splits, 25)
 
 
@@ -147,9 +147,28 @@ def test_teachers_enhance_the_labels_that_are_learned_from(family, tmp_path):
     assert about["changes"]["type_2"] == about["changes"]["added"] == enhanced[water] - given[water]
     store = open_scores(tmp_path / "first" / "teacher")
     assert store.about["out_of_fold"]
+    assert about["changes"]["asked"]
+    with pytest.raises(InputError, match='label layer "first-enhanced" is there already'):
+        run_recipe(PSLA, replace(request, run=tmp_path / "elsewhere" / "first"), settings)
+    assert not (tmp_path / "elsewhere" / "first" / "teacher").exists()
     before = (tmp_path / "first" / "model" / "model.safetensors").read_bytes()
     run_recipe(PSLA, replace(request, resume=True), settings)
     assert (tmp_path / "first" / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_goes_on(family, tmp_path, monkeypatch):
+    request = Request(dataset=family, run=tmp_path / "run", test_fold=1, validation_fold=2, resume=True)
+
+    def killed(*arguments, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("earmark.recipes.psla.fit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(PSLA, request, SMALL)
+    assert (tmp_path / "run" / "figures").is_dir()
+    run_recipe(PSLA, request, SMALL)
+    assert (tmp_path / "run" / "model" / "config.json").exists()
 
 
 @pytest.mark.slow
@@ -160,7 +179,8 @@ def test_a_run_is_trained_again_without_each_fold(family, tmp_path):
     store = score_out_of_fold(
         tmp_path / "run", family, 2, tmp_path / "scores", device=Request(family, tmp_path).device, workers=None
     )
-    clips, rows = store.of_clips(family)
+    clips, rows, in_training = store.of_clips(family)
+    assert np.flatnonzero(in_training).tolist() == resolve_splits(family, 1, 2).train.tolist()
     assert clips.tolist() == list(range(36))
     runs = sorted((tmp_path / "scores" / "folds").iterdir())
     assert [run.name for run in runs] == ["scores-1", "scores-2"]

@@ -98,3 +98,16 @@ def test_numbers_of_table_viii():
 def test_scores_of_other_tags_are_refused():
     with pytest.raises(InputError, match="scores must be of the labels' 2 tags"):
         enhance(labels_from(np.ones((1, 2), bool)), np.arange(1), np.ones((1, 3)), np.arange(1), *np.eye(2)[[0, 0]])
+
+
+def test_labels_of_other_clips_make_no_thresholds():
+    # Clips 0 to 2 are trained on; clip 3 has the child with a high score, which would raise the child's threshold.
+    has = np.array([[1, 1], [1, 0], [1, 0], [1, 1]], bool)
+    scores = np.array([[0.5, 0.4], [0.5, 0.6], [0.5, 0.3], [0.5, 0.9]])
+    children = np.array([[0, 1], [0, 0]], bool)
+    trained_on = np.array([True, True, True, False])
+    rows = np.arange(4)
+    found = enhance(labels_from(has), rows, scores, rows, children, children.T, makes_thresholds=trained_on)
+    assert found.threshold.tolist() == [0.5, pytest.approx(0.4)]
+    assert (found.clip_index.tolist(), found.counts.tolist()) == ([1], [3, 1])
+    assert not len(enhance(labels_from(has), rows, scores, rows, children, children.T).clip_index)

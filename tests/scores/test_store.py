@@ -9,7 +9,7 @@ import pytest
 from earmark.data.dataset import open_dataset
 from earmark.errors import InputError
 from earmark.scores import store
-from earmark.scores.store import index_of_clips, open_scores, write_scores
+from earmark.scores.store import open_scores, write_scores
 
 TAGS = ("Click", "Noise", "Tone")
 
@@ -34,7 +34,14 @@ def small_blocks(monkeypatch):
 
 
 def index(names=tuple(f"c{k}" for k in range(10))):
-    return index_of_clips(pa.chunked_array([pa.array(names)]))
+    rows = np.arange(len(names))
+    nothing = pa.nulls(len(names), pa.float64())
+    return pa.table(
+        {
+            "clip": list(names), "onset": nothing, "offset": nothing, "first_row": rows,
+            "rows": np.ones(len(names), np.int64), "in_training": rows % 2 == 0,
+        }
+    )  # fmt: skip
 
 
 def test_scores_are_written_block_by_block(tmp_path):
@@ -52,6 +59,7 @@ def test_excerpts_of_several_rows(tmp_path):
     table = pa.table(
         {
             "clip": ["a", "a", "b"], "onset": [0.0, 1.0, 0.0], "offset": [1.0, 2.0, 1.0],
+            "in_training": [True] * 3,
             "first_row": [0, 2, 4], "rows": [2, 2, 2],
         }
     )  # fmt: skip
@@ -77,6 +85,11 @@ def test_a_killed_one_is_gone_on_with(tmp_path):
         write_scores(tmp_path, index(), TAGS, {"model": "another"}, Scorer())
 
 
+def test_what_a_killed_process_left_is_no_obstacle(tmp_path):
+    (tmp_path / ".index.parquet.77.part.parquet").write_bytes(b"half")
+    assert write_scores(tmp_path, index(), TAGS, {}, Scorer()).scores.shape == (10, 3)
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years")
     with pytest.raises(InputError, match=r"must be a new or an empty folder, it holds thesis.txt"):
@@ -88,9 +101,10 @@ def test_clips_are_found_by_name(small_dataset, tmp_path):
     dataset = open_dataset(small_dataset)
     names = dataset.clips["clip"].to_pylist()
     written = write_scores(tmp_path, index([names[7], "stranger", names[2]]), TAGS, {}, Scorer())
-    clips, rows = written.of_clips(dataset)
+    clips, rows, in_training = written.of_clips(dataset)
     assert clips.tolist() == [2, 7]
     assert rows.tolist() == [2, 0]
+    assert in_training.tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
