@@ -116,7 +116,7 @@ def test_the_project_speaks_of_itself_alone() -> None:
 
 
 def test_documents_link_to_files_that_are_there() -> None:
-    for page in [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]:
+    for page in [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
@@ -127,7 +127,7 @@ def test_commands_in_documents_are_verbs_with_options_that_exist() -> None:
     from earmark.cli import app
 
     verbs = get_command(app).commands
-    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]:
         for line in re.findall(r"^\s*(?:\S*/)?earmark (.+)$", page.read_text("utf-8"), flags=re.MULTILINE):
             words = line.split("#")[0].split()
             assert words[0] in verbs, f"{page.name}: earmark {line}"
