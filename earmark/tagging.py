@@ -17,6 +17,7 @@ from earmark.data.audio.reading import blocks
 from earmark.errors import InputError
 from earmark.files import written_aside
 from earmark.models.ensemble import Model
+from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.prefetch import prefetched
 from earmark.scores.predict import LONG_S, window_samples
 from earmark.timing import seconds_from_samples
@@ -24,8 +25,7 @@ from earmark.timing import seconds_from_samples
 Int16Array = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float32]
 
-MAX_BATCH = 16
-AHEAD = 4 * MAX_BATCH
+AHEAD = MOST_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RecordingTagger:
     """Tags recordings with a model; made by `earmark.load_tagger`."""
 
     def __init__(self, tagger: Model, device: torch.device) -> None:
-        self.tagger = tagger.to(device).eval()
+        self.tagger = for_scoring(tagger).to(device)
         self.device = device
         self.tags = list(tagger.config.vocabulary)
 
@@ -109,7 +109,7 @@ class RecordingTagger:
         """The pieces in their order, waveforms as what the model says of them; neighbours alike share a batch."""
         waiting: list[_Piece] = []
         for item in prefetched(self._pieces(paths), AHEAD):
-            joins = isinstance(item, _Piece) and len(waiting) < MAX_BATCH and self._alike([*waiting[:1], item])
+            joins = isinstance(item, _Piece) and self._joins(waiting, item)
             if not joins:
                 yield from self._score(waiting)
                 waiting = []
@@ -119,9 +119,10 @@ class RecordingTagger:
                 yield item
         yield from self._score(waiting)
 
-    def _alike(self, pieces: Sequence[_Piece]) -> bool:
-        """Whether waveforms share a padded length, so that they may share a batch."""
-        return len({self.tagger.padded_samples(len(piece.waveform)) for piece in pieces}) == 1
+    def _joins(self, waiting: Sequence[_Piece], piece: _Piece) -> bool:
+        """Whether a waveform may share the batch of those that wait: it has their padded length, and there is room."""
+        lengths = {self.tagger.padded_samples(len(one.waveform)) for one in (*waiting[:1], piece)}
+        return len(lengths) == 1 and len(waiting) < clips_at_once(self.tagger, lengths.pop(), self.device)
 
     def _score(self, pieces: Sequence[_Piece]) -> list[Tagged]:
         if not pieces:

@@ -139,7 +139,7 @@ class MBConvNet(nn.Module):
 
 
 class PaddedConv(nn.Conv2d):
-    """A convolution without bias that keeps ceil(size / stride) cells."""
+    """A convolution that keeps ceil(size / stride) cells; without bias, unless a BatchNorm was folded into it."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: Padding, groups: int = 1
@@ -153,7 +153,7 @@ class PaddedConv(nn.Conv2d):
         if self.pads_end:
             rows, columns = (self._missing(size) for size in input.shape[2:])
             input = functional.pad(input, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))  # noqa: A001
-        if self.groups > 1:
+        if self.groups > 1 and self.bias is None:
             return depthwise_conv(input, self.weight, self.stride[0], int(self.padding[0]))
         return super().forward(input)
 
@@ -177,6 +177,10 @@ class ActivatedNorm(nn.BatchNorm2d):
             return functional.relu6(hidden, inplace=True)
         # SiLU's gradient needs its input, so in place autograd would copy it first.
         return functional.silu(hidden, inplace=not torch.is_grad_enabled())
+
+    def activation_alone(self) -> nn.Module:
+        """What is left once the norm is folded into the convolution before it."""
+        return nn.ReLU6(inplace=True) if self.activation == "relu6" else nn.SiLU(inplace=True)
 
 
 class SqueezeExcite(nn.Module):

@@ -13,6 +13,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
 from earmark.data.splits import resolve_splits
 from earmark.models.ensemble import Model, digest_of_model, open_model
+from earmark.models.inference import clips_at_once, for_scoring
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
 from earmark.scores.store import ScoreStore, index_of_clips, write_scores
@@ -31,9 +32,7 @@ def window_samples(tagger: Model) -> int:
     return samples_from_seconds(tagger.config.training_length_s or 10.0, tagger.rate_hz)
 
 
-def clip_scores(
-    tagger: Model, pack: Pack, rows: IntArray, *, device: torch.device, batch_size: int = 32
-) -> tuple[IntArray, FloatArray]:
+def clip_scores(tagger: Model, pack: Pack, rows: IntArray, *, device: torch.device) -> tuple[IntArray, FloatArray]:
     """The clipwise scores of whole clips: the rows that the pack holds, and their scores (clip, tag).
 
     A clip over 30 s is cut into windows of the training length and gets the maximum over them.
@@ -43,7 +42,7 @@ def clip_scores(
     window = window_samples(tagger)
     hop = np.where(long, window, np.maximum(clips.num_samples, 1))
     parts = windows(clips, hop, hop)
-    scores = excerpt_scores(tagger, pack, parts, device=device, batch_size=batch_size)
+    scores = excerpt_scores(tagger, pack, parts, device=device)
     firsts = np.flatnonzero(np.diff(parts.clip_index, prepend=-1))
     return clips.clip_index, np.maximum.reduceat(scores, firsts) if len(parts) else scores
 
@@ -70,26 +69,25 @@ def store_model_scores(
     return write_scores(folder, index, tagger.config.vocabulary, about, score)
 
 
-def excerpt_scores(
-    tagger: Model, pack: Pack, excerpts: Excerpts, *, device: torch.device, batch_size: int = 32
-) -> FloatArray:
+def excerpt_scores(tagger: Model, pack: Pack, excerpts: Excerpts, *, device: torch.device) -> FloatArray:
     """The clipwise scores of excerpts, float32 (excerpt, tag), in their order, in fp32."""
     scores = np.zeros((len(excerpts), len(tagger.config.vocabulary)), np.float32)
-    tagger.to(device).eval()
+    model = for_scoring(tagger).to(device)
     with torch.inference_mode(), progress_bar(len(excerpts), "scoring", "clip") as bar:
-        for positions, batch in prefetched(_batches(tagger, pack, excerpts, batch_size)):
-            said = tagger(batch.waveform.to(device), batch.num_samples.to(device))
+        for positions, batch in prefetched(_batches(tagger, pack, excerpts, device)):
+            said = model(batch.waveform.to(device), batch.num_samples.to(device))
             scores[positions] = said.clipwise.cpu().numpy()
             bar.update(len(positions))
     return scores
 
 
-def _batches(tagger: Model, pack: Pack, excerpts: Excerpts, batch_size: int) -> Iterator[tuple[IntArray, Batch]]:
+def _batches(tagger: Model, pack: Pack, excerpts: Excerpts, device: torch.device) -> Iterator[tuple[IntArray, Batch]]:
     """Batches of one padded length each; a clip's padded length is its own, whatever its batch mates."""
     lengths, which = np.unique(excerpts.num_samples, return_inverse=True)
     padded = np.array([tagger.padded_samples(int(length)) for length in lengths], np.int64)[which]
     for length in np.unique(padded):
         alike = np.flatnonzero(padded == length)
-        for first in range(0, len(alike), batch_size):
-            positions = alike[first : first + batch_size]
+        at_once = clips_at_once(tagger, int(length), device)
+        for first in range(0, len(alike), at_once):
+            positions = alike[first : first + at_once]
             yield positions, read_batch(pack, excerpts.at(positions), int(length))

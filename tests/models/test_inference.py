@@ -1,0 +1,67 @@
+"""The form that scores: what it says is what the model says, and the model stays as it was."""
+
+import pytest
+import torch
+from torch import nn
+
+from earmark.data.vocabulary import Vocabulary
+from earmark.features import PRESETS
+from earmark.models.ensemble import Ensemble
+from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
+from earmark.models.tagger import BACKBONES, BackboneConfig, HeadConfig, Tagger, TaggerConfig
+
+TAGS = Vocabulary(("Dog", "Rain"))
+
+
+def made_tagger(backbone: str, front_end: str = "psl", head: str = "mean") -> Tagger:
+    """A tagger whose BatchNorms say something: their statistics and weights are drawn."""
+    torch.manual_seed(0)
+    config = {
+        "front_end": PRESETS[front_end],
+        "backbone": BackboneConfig(name=backbone),
+        "head": HeadConfig(name=head),
+        "vocabulary": TAGS.tags,
+    }
+    tagger = Tagger(TaggerConfig.model_validate(config))
+    for module in tagger.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return tagger.eval()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_folded_norms_say_what_they_said(backbone: str) -> None:
+    tagger = made_tagger(backbone)
+    waveform = torch.randn(2, tagger.padded_samples(16_000)) * 0.1
+    num_samples = torch.tensor([16_000, 9_000])
+    before = {name: tensor.clone() for name, tensor in tagger.state_dict().items()}
+    with torch.inference_mode():
+        said = tagger.logits(*tagger.features(waveform, num_samples))
+        fast = for_scoring(tagger)
+        same = fast.logits(*fast.features(waveform, num_samples))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    for one, other in zip(said, same, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    for name, tensor in tagger.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert any(isinstance(module, nn.BatchNorm2d) for module in tagger.modules())
+
+
+def test_an_ensemble_is_folded_member_by_member() -> None:
+    ensemble = Ensemble([made_tagger("crnn_small"), made_tagger("crnn_small", head="max")])
+    waveform = torch.randn(1, 16_000) * 0.1
+    with torch.inference_mode():
+        torch.testing.assert_close(for_scoring(ensemble)(waveform).clipwise, ensemble.eval()(waveform).clipwise)
+
+
+def test_short_waveforms_share_larger_batches() -> None:
+    tagger, cpu = made_tagger("crnn_small"), torch.device("cpu")
+    sizes = [clips_at_once(tagger, 16_000 * seconds, cpu) for seconds in (1, 2, 10, 30, 3000)]
+    assert sizes == [40, 20, 4, 1, 1]
+    assert clips_at_once(tagger, 16, cpu) == MOST_AT_ONCE
+    assert clips_at_once(made_tagger("crnn_small", "psla"), 160_000, cpu) == 2
