@@ -1,11 +1,14 @@
-"""Binary cross-entropy with soft targets, weighted and masked.
+"""Binary cross-entropy with soft targets, weighted and masked; sparsemax and its loss.
 
 A weight of 0 masks: the target there may be anything, NaN too, and its logit gets a gradient of exactly 0. Losses are
 computed in float32, under autocast too; float64 logits stay float64.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 
 def bce_with_logits(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -59,3 +62,69 @@ def weighted_mean(per_clip: torch.Tensor, clip_weight: torch.Tensor) -> torch.Te
     total = weight.sum()
     weighted = per_clip.masked_fill(weight == 0, 0) * weight
     return weighted.sum() / torch.where(total > 0, total, 1)
+
+
+def sparsemax(logits: torch.Tensor) -> torch.Tensor:
+    """The point of the probability simplex nearest to each row of logits; most of its entries are exactly 0.
+
+    Args:
+        logits: (..., tag); half types are computed and returned as float32, float64 stays float64.
+
+    Source: Martins and Astudillo 2016; He et al. 2020, eqs. 5 to 8.
+
+    >>> sparsemax(torch.tensor([0.5, 0.4, -1.0])).round(decimals=4).tolist()
+    [0.550000011920929, 0.44999998807907104, 0.0]
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    # Adding a constant to a row changes nothing; without its maximum, sums of large logits keep their digits.
+    logits = logits - logits.amax(-1, keepdim=True).detach()
+    ranked, _ = logits.sort(dim=-1, descending=True)
+    sums = ranked.cumsum(-1)
+    place = torch.arange(1, logits.shape[-1] + 1, device=logits.device, dtype=logits.dtype)
+    support = (1 + place * ranked > sums).sum(-1, keepdim=True)
+    tau = (sums.gather(-1, support - 1) - 1) / support
+    return (logits - tau).clamp(min=0)
+
+
+def sparsemax_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Each clip's sparsemax loss, (clip,), at least 0 but for rounding.
+
+    Its gradient by the logits is sparsemax(logits) - target. A clip whose target is 0 everywhere has loss and gradient
+    0. Any other target must sum to 1, or the loss has no lower bound. Computed in float32 under autocast too; float64
+    stays float64.
+
+    Args:
+        logits: (clip, tag).
+        target: same shape, on the simplex: uniform over a clip's tags, or a mixture of such.
+
+    Source: He et al. 2020, eq. 9.
+
+    >>> sparsemax_loss(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])).tolist()
+    [0.0, 0.25]
+    """
+    loss = _SparsemaxLoss.apply(logits, target)  # type: ignore[no-untyped-call]
+    assert isinstance(loss, torch.Tensor)
+    return loss
+
+
+class _SparsemaxLoss(torch.autograd.Function):
+    """The loss with its gradient written out: one subtraction, in place of going back through the sort."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        target = target.to(wide.dtype)
+        scores = sparsemax(wide)
+        known = (target != 0).any(dim=1, keepdim=True)
+        ctx.save_for_backward((scores - target) * known)
+        ctx.dtype = logits.dtype
+        # With the support S, sum over S of (z^2 - tau^2) is sum of p (2 z - p), because z - tau = p on S and sum p = 1.
+        shifted = wide - wide.amax(1, keepdim=True)
+        loss = (scores * (shifted - scores / 2)).sum(1) - (target * shifted).sum(1) + target.square().sum(1) / 2
+        return torch.where(known[:, 0], loss, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (difference,) = ctx.saved_tensors
+        return (difference * gradient[:, None]).to(ctx.dtype), None
