@@ -14,10 +14,10 @@ from earmark.errors import InputError
 from earmark.evaluation import check_vocabulary, split_rows
 from earmark.figures import ChartFigure, Series
 from earmark.metrics.tagging import average_precision, mean_over_tags
-from earmark.models.ensemble import epoch_taggers
+from earmark.models.ensemble import epoch_taggers, kept_epochs
 from earmark.models.tagger import Tagger
 from earmark.scores.predict import clip_scores
-from earmark.tensor_files import Tensors, load_tensors, load_weights
+from earmark.tensor_files import Tensors, load_weights
 
 LINES = ("single checkpoint", "predictions averaged", "weights averaged")
 
@@ -70,11 +70,7 @@ def averaging_by_start_epoch(
 
 def _first_without_a_gap(run: Path) -> int:
     """The first of the last epochs in a row whose weights a run kept; 1 where it kept none."""
-    kept = set()
-    for path in (run / "checkpoints").glob("step-*.safetensors"):
-        _, about = load_tensors(path)
-        if about["ends_epoch"]:
-            kept.add(int(about["epoch"]))
+    kept = kept_epochs(run)
     first = max(kept, default=1)
     while first - 1 in kept:
         first -= 1

@@ -29,7 +29,7 @@ from earmark.tag_map import TagMap, read_tag_map
 
 log = logging.getLogger(__name__)
 
-METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap")
+METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_k")
 
 
 def evaluate_model(
@@ -65,11 +65,19 @@ def evaluate_model(
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
     result = evaluate(tagger, dataset, pack, rows, split=split, layer=layer, tag_map=shared, device=device, seed=seed)
     if shared is None and (model / "settings.json").exists():
-        # Beside, not over, what the split scored against other labels.
-        name = split if layer == GIVEN else f"{split}-{layer}"
+        name = evaluation_name(split, layer)
         write_json(model / "evaluation" / f"{name}.json", result)
         write_figure(model / "figures", f"average-precision-{name}", sorted_average_precision(result))
     return result
+
+
+def evaluation_name(split: str, layer: str) -> str:
+    """What files about a split and a label layer are called: other labels' stand beside, not over, the given ones'.
+
+    >>> evaluation_name("test", "given"), evaluation_name("test", "truth")
+    ('test', 'test-truth')
+    """
+    return split if layer == GIVEN else f"{split}-{layer}"
 
 
 def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split: str) -> IntArray:
@@ -89,8 +97,6 @@ def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split:
         if same:
             log.warning("all clips include those that the model was trained and selected on: these figures flatter it")
         return np.arange(dataset.num_clips)
-    if any(about.get("splits") for about in here):
-        raise InputError("the model is one fold's and has no splits of its own; evaluate the model made of all folds")
     folds = {(about.get("test_fold"), about.get("validation_fold")) for about in here} or {(None, None)}
     if len(folds) > 1:
         raise InputError(
@@ -98,6 +104,8 @@ def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split:
             f"validation): one's {split} clips are another's training clips"
         )
     splits = resolve_splits(dataset, *folds.pop(), here[0].get("seed", 0) if same else 0)
+    if any(about.get("splits") not in (None, splits.of_teacher().digest) for about in here):
+        raise InputError("the model is one fold's and has no splits of its own; evaluate the model made of all folds")
     if not same and split in ("train", "validation"):
         log.warning(
             "%s is not what the model was trained on, as far as its clips tell: its %s split may hold training clips",

@@ -19,7 +19,7 @@ from earmark.files import written_aside
 from earmark.models.ensemble import Model
 from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.prefetch import prefetched
-from earmark.scores.predict import LONG_S, window_samples
+from earmark.scores.scorer import LONG_S, window_samples
 from earmark.timing import seconds_from_samples
 
 Int16Array = npt.NDArray[np.int16]
@@ -63,6 +63,24 @@ class _Piece:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """What goes through the model at once: all of a piece, or a chunk of it where the model scores chunks."""
+
+    piece: _Piece
+    waveform: Int16Array
+    num_parts: int
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the model says of a part."""
+
+    part: _Part
+    scores: FloatArray
+    embedding: FloatArray
+
+
+@dataclass(frozen=True)
 class _EndOfWindows:
     path: str
 
@@ -93,7 +111,7 @@ class RecordingTagger:
         A recording that breaks off midway gives the windows before the break, and then its problem.
         """
         total: _Total | None = None
-        for item in self._scored(paths):
+        for item in self._tagged(paths):
             if isinstance(item, _EndOfWindows):
                 assert total is not None
                 yield total.tagged(item.path)
@@ -105,40 +123,62 @@ class RecordingTagger:
             else:
                 total = None
 
-    def _scored(self, paths: Iterable[str]) -> Iterator[Tagged | Unreadable | _EndOfWindows]:
-        """The pieces in their order, waveforms as what the model says of them; neighbours alike share a batch."""
-        waiting: list[_Piece] = []
+    def _tagged(self, paths: Iterable[str]) -> Iterator[Tagged | Unreadable | _EndOfWindows]:
+        """The pieces in their order, waveforms as what the model says of them: the mean over a piece's parts."""
+        held: list[_Said] = []
+        for item in self._scored(paths):
+            if not isinstance(item, _Said):
+                yield item
+                continue
+            held.append(item)
+            if len(held) == item.part.num_parts:
+                scores = np.mean([said.scores for said in held], axis=0)
+                embedding = np.mean([said.embedding for said in held], axis=0)
+                yield self._of_piece(item.part.piece, scores, embedding)
+                held = []
+
+    def _scored(self, paths: Iterable[str]) -> Iterator[_Said | Unreadable | _EndOfWindows]:
+        """The parts of pieces in their order as what the model says of them; neighbours alike share a batch."""
+        waiting: list[_Part] = []
         for item in prefetched(self._pieces(paths), AHEAD):
-            joins = isinstance(item, _Piece) and self._joins(waiting, item)
-            if not joins:
+            if not isinstance(item, _Piece):
                 yield from self._score(waiting)
                 waiting = []
-            if isinstance(item, _Piece):
-                waiting.append(item)
-            else:
                 yield item
+                continue
+            for part in self._parts_of(item):
+                if not self._joins(waiting, part):
+                    yield from self._score(waiting)
+                    waiting = []
+                waiting.append(part)
         yield from self._score(waiting)
 
-    def _joins(self, waiting: Sequence[_Piece], piece: _Piece) -> bool:
+    def _parts_of(self, piece: _Piece) -> list[_Part]:
+        chunking = self.tagger.config.chunking
+        if chunking is None:
+            return [_Part(piece, piece.waveform, 1)]
+        bounds = chunking.bounds(len(piece.waveform), self.tagger.rate_hz)
+        return [_Part(piece, piece.waveform[onset:offset], len(bounds)) for onset, offset in bounds]
+
+    def _joins(self, waiting: Sequence[_Part], part: _Part) -> bool:
         """Whether a waveform may share the batch of those that wait: it has their padded length, and there is room."""
-        lengths = {self.tagger.padded_samples(len(one.waveform)) for one in (*waiting[:1], piece)}
+        lengths = {self.tagger.padded_samples(len(one.waveform)) for one in (*waiting[:1], part)}
         return len(lengths) == 1 and len(waiting) < clips_at_once(self.tagger, lengths.pop(), self.device)
 
-    def _score(self, pieces: Sequence[_Piece]) -> list[Tagged]:
-        if not pieces:
+    def _score(self, parts: Sequence[_Part]) -> list[_Said]:
+        if not parts:
             return []
-        batch = np.zeros((len(pieces), self.tagger.padded_samples(len(pieces[0].waveform))), np.int16)
-        for row, piece in zip(batch, pieces, strict=True):
-            row[: len(piece.waveform)] = piece.waveform[: len(row)]
-        num_samples = torch.tensor([min(len(piece.waveform), batch.shape[1]) for piece in pieces])
+        batch = np.zeros((len(parts), self.tagger.padded_samples(len(parts[0].waveform))), np.int16)
+        for row, part in zip(batch, parts, strict=True):
+            row[: len(part.waveform)] = part.waveform[: len(row)]
+        num_samples = torch.tensor([min(len(part.waveform), batch.shape[1]) for part in parts])
         with torch.inference_mode():
             scores, embedding = self.tagger.scores_and_embedding(
                 torch.from_numpy(batch).to(self.device), num_samples.to(self.device)
             )
-        rows = zip(pieces, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)
-        return [self._tagged(piece, said, embedded) for piece, said, embedded in rows]
+        return [_Said(*row) for row in zip(parts, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)]
 
-    def _tagged(self, piece: _Piece, scores: FloatArray, embedding: FloatArray) -> Tagged:
+    def _of_piece(self, piece: _Piece, scores: FloatArray, embedding: FloatArray) -> Tagged:
         if piece.onset_samples is None:
             return Tagged(piece.path, scores, embedding)
         rate_hz = self.tagger.rate_hz

@@ -4,7 +4,8 @@ What is not a tensor stands as JSON in the file's header.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,36 @@ def load_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
     Raises:
         InputError: there is no such file, or it is not a whole safetensors file.
     """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return tensors, _about(file)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Reads the description in a file that `save_tensors` wrote, and no tensor.
+
+    Raises:
+        InputError: there is no such file, or it is not a whole safetensors file.
+    """
+    with _opened(path) as file:
+        return _about(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, which its package does not type."""
     if not path.is_file():
         raise InputError(f"weights must be a safetensors file; there is no {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            yield file
     except SafetensorError as error:
         raise InputError(f"{path}: must be a whole safetensors file: {error}") from error
-    return tensors, about
+
+
+def _about(file: Any) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
+    return about
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:

@@ -17,7 +17,9 @@ from earmark.errors import InputError
 from earmark.evaluation import evaluate, evaluate_model, split_rows, verified_shares
 from earmark.evaluation_summary import sorted_average_precision, summary_lines
 from earmark.figures import read_figure
+from earmark.metrics.tagging import map_at_k
 from earmark.models.tagger import load_model
+from earmark.reports.run_page import write_run_page
 from earmark.scores.predict import clip_scores
 from earmark.tag_map import TagMap
 from tests.conftest import RATE_HZ, write_class_folders
@@ -37,6 +39,18 @@ def test_the_numbers_are_scikit_learns(small_dataset: Path, small_run: Path) -> 
     assert found["metrics"]["mean_average_precision"]["value"] == pytest.approx(np.mean(precisions))
     assert [row["positives"] for row in found["per_tag"]] == [12, 12, 12]
     assert found["num_groups"] == 36
+
+
+def test_the_three_best_tags_of_each_clip_are_judged_too(small_dataset: Path, small_run: Path) -> None:
+    dataset = open_dataset(small_dataset)
+    found = evaluate_model(small_run, dataset, split="all", device=CPU)
+    _, scores = clip_scores(load_model(small_run), open_pack(dataset, RATE_HZ), np.arange(36), device=CPU)
+    metric = found["metrics"]["map_at_k"]
+    assert metric["value"] == pytest.approx(map_at_k(dataset.labels().rows(np.arange(36)), scores, k=3))
+    assert metric["low"] <= metric["value"] <= metric["high"]
+    assert f"  map_at_3                 {metric['value']:.4f}  [" in "\n".join(summary_lines(found))
+    write_run_page(small_run, small_run / "report.html")
+    assert "mAP@3" in (small_run / "report.html").read_text("utf-8")
 
 
 def test_the_splits_are_those_of_training(small_dataset: Path, small_run: Path) -> None:

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import earmark
+from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts
 from earmark.data.clips import windows as clip_windows
 from earmark.data.dataset import open_dataset
+from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
+from earmark.models.tagger import load_model, save_model
 from earmark.scores.predict import clip_scores
 from earmark.tagging import Tagged, Unreadable, _windows_of, find_recordings
 from tests.conftest import RATE_HZ, TAGS, sound
@@ -53,6 +56,33 @@ def test_files_get_the_scores_that_the_packed_clips_get(small_run: Path, small_d
         assert isinstance(tagged, Tagged)
         assert tagged.path == path
         np.testing.assert_allclose(tagged.scores, scores, rtol=0, atol=1e-5)
+
+
+def test_a_model_of_chunks_says_of_files_what_it_says_of_packed_clips(small_run: Path, tmp_path: Path) -> None:
+    for index, seconds in enumerate((1.0, 0.3, 0.86, 0.02, 2.33, 29.95, 31.07, 0.55, 30.0)):
+        path = tmp_path / "audio" / "Tone" / f"{index}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, sound("Tone", index, seconds), RATE_HZ)
+    dataset = open_dataset(import_dataset(tmp_path / "audio", tmp_path / "set") and tmp_path / "set")
+    whole, chunked = load_model(small_run), load_model(small_run)
+    chunked.config = chunked.config.model_copy(update={"chunking": Chunking(chunk_s=0.4, min_chunk_s=0.1)})
+    save_model(chunked, tmp_path / "model")
+    tagger = earmark.load_tagger(tmp_path / "model", device="cpu")
+    pack, rows = open_pack(dataset, RATE_HZ), np.arange(dataset.num_clips)
+    _, packed = clip_scores(tagger.tagger, pack, rows, device=torch.device("cpu"))
+    found = list(tagger.tag([str(dataset.audio_path(row)) for row in rows]))
+    of_recordings = [item for item in found if isinstance(item, Tagged) and item.onset is None]
+    assert len(of_recordings) == dataset.num_clips
+    # Windows of a second: 31 and a last one that ends with the recording.
+    assert len(found) - len(of_recordings) == 32
+    for scores, tagged in zip(packed, of_recordings, strict=True):
+        np.testing.assert_allclose(tagged.scores, scores, rtol=0, atol=1e-5)
+    _, unlike = clip_scores(whole, pack, rows, device=torch.device("cpu"))
+    assert (np.abs(unlike - packed).max(axis=1) > 1e-4).sum() >= 6
+    last = found.index(of_recordings[-1])
+    embeddings = {item.embedding.shape for item in found if isinstance(item, Tagged)}
+    assert embeddings == {(chunked.num_channels,)}
+    assert last == len(found) - 1
 
 
 def test_a_file_that_cannot_be_read_stops_neither_the_rest_nor_the_order(small_run: Path, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import signal
 
-from earmark.cli import data_verbs, label_verbs, synthesis_verbs, train_verbs, use_verbs
+from earmark.cli import data_verbs, label_verbs, look_verbs, synthesis_verbs, train_verbs, use_verbs
 from earmark.cli.app import app
 
-__all__ = ["app", "data_verbs", "label_verbs", "main", "synthesis_verbs", "train_verbs", "use_verbs"]
+__all__ = ["app", "data_verbs", "label_verbs", "look_verbs", "main", "synthesis_verbs", "train_verbs", "use_verbs"]
 
 
 def main() -> None:

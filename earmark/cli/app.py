@@ -4,14 +4,18 @@ import logging
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import earmark
 from earmark.errors import InputError
+
+if TYPE_CHECKING:
+    from earmark.config import Settings
 
 LEFT_OUT = 3
 """Exit code of a verb that finished but left files out; each is named on stderr."""
@@ -64,8 +68,16 @@ def command_word() -> str:
     return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "earmark" else "python -m earmark"
 
 
-def print_settings(rows: list[tuple[str, str, str, str]], heading: str) -> None:
-    """Prints what `config.describe` says of settings, a line a setting; the heading is that of the outer ones."""
+def show_settings(settings: "type[Settings]", overrides: Mapping[str, Any], where: str, heading: str) -> None:
+    """Prints the settings that overrides make, a line a setting.
+
+    Args:
+        where: whose settings these are, as messages name it.
+        heading: stands over the outer ones.
+    """
+    from earmark.config import describe, settings_from
+
+    rows = describe(settings_from(settings, overrides, where=where))
     width = max(len(f"{key}={value}") for _, key, value, _ in rows)
     shown = None
     for group, key, value, description in rows:
@@ -137,6 +149,9 @@ MoreSettings = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE ...", help="Settings; see --show.")]
 Show = Annotated[bool, typer.Option("--show", help="Print every setting and stop.")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `earmark import`.")]
+OntologyFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="AudioSet's JSON or a CSV of parent,child; default: AudioSet's.")
+]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder or a run folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of every draw.")]

@@ -2,11 +2,24 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from earmark.cli.app import DatasetFolder, Device, ModelFolder, Quiet, Verbose, Workers, app, command_word
+from earmark.cli.app import (
+    DatasetFolder,
+    Device,
+    ModelFolder,
+    OntologyFile,
+    Quiet,
+    Verbose,
+    Workers,
+    app,
+    command_word,
+)
+
+if TYPE_CHECKING:
+    from earmark.scores.store import ScoreStore
 
 
 @app.command()
@@ -18,36 +31,56 @@ def score(
         int | None,
         typer.Option(min=2, help="Train so many models as the run MODEL was, each without a fold; score that fold."),
     ] = None,
+    chunk_s: Annotated[
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help="Cut clips into chunks and score each of them.")
+    ] = None,
+    min_chunk_s: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="A shorter last chunk joins the one before; default: 0.5."),
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Store what a model says of every clip.
+    """Store what a model says of every clip, or of every chunk of it.
 
     With --folds each clip is scored by a model that never saw it: what scores that judge or change labels should be.
-    Stopped anywhere, the same command goes on.
+    With --chunk-s the scores are soft labels for a student to learn from. Stopped anywhere, the same command goes on.
 
     Example: earmark score run sounds --folds 4 -o scores
     """
+    from earmark.data.chunking import chunking_from
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
+    from earmark.errors import InputError
 
+    if chunk_s is None and min_chunk_s is not None:
+        raise InputError("--min-chunk-s is read with --chunk-s only")
+    chunking = None if chunk_s is None else chunking_from(chunk_s, min_chunk_s)
     opened, chosen = open_dataset(dataset), resolve_device(device)
     if folds is not None:
         from earmark.recipes.scoring import score_out_of_fold
 
-        store = score_out_of_fold(model, opened, folds, out, device=chosen, workers=workers)
+        store = score_out_of_fold(model, opened, folds, out, chunking=chunking, device=chosen, workers=workers)
     else:
-        from earmark.scores.predict import store_model_scores
+        from earmark.scores.chunk_scores import store_model_scores
 
-        store = store_model_scores(model, opened, out, device=chosen, workers=workers)
-    print(f"{store.folder}: scores of {store.index.num_rows} clips, {len(store.tags)} tags")
-    if store.about["out_of_fold"]:
-        print(
-            f"next:  {command_word()} relabel ontology {shlex.quote(str(dataset))} "
-            f"--scores {shlex.quote(str(out))} --name enhanced"
-        )
+        store = store_model_scores(model, opened, out, chunking=chunking, device=chosen, workers=workers)
+    _print_store(store, shlex.quote(str(dataset)), shlex.quote(str(out)))
+
+
+def _print_store(store: "ScoreStore", dataset: str, scores: str) -> None:
+    """Prints what is stored and, where there is such a thing, what to do with it."""
+    what, followed_by = f"{len(store.scores)} clips", None
+    if store.chunking is not None:
+        what = f"{len(store.scores)} chunks of {(store.column('onset') == 0).sum()} clips"
+        followed_by = f"train psl {dataset} --teacher {scores} -o RUN"
+    elif store.about["out_of_fold"]:
+        followed_by = f"relabel ontology {dataset} --scores {scores} --name enhanced"
+    print(f"{store.folder}: scores of {what}, {len(store.tags)} tags")
+    if followed_by:
+        print(f"next:  {command_word()} {followed_by}")
 
 
 @app.command()
@@ -67,9 +100,7 @@ def relabel(
     ancestors: Annotated[
         Literal["all", "parents_only", "stop_at_abstract"], typer.Option(help="How far up type_2 looks.")
     ] = "all",
-    ontology: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="AudioSet's JSON or a CSV of parent,child; default: AudioSet's.")
-    ] = None,
+    ontology: OntologyFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -80,7 +111,7 @@ def relabel(
     Example: earmark relabel ontology sounds --scores scores --name enhanced
     """
     from earmark.data.dataset import open_dataset
-    from earmark.data.ontology import audioset_ontology, read_ontology
+    from earmark.data.ontology import ontology_of
     from earmark.relabel.enhanced_layer import add_enhanced_layer, enhancement_lines
     from earmark.scores.store import open_scores
 
@@ -88,7 +119,7 @@ def relabel(
     found, unknown = add_enhanced_layer(
         opened,
         open_scores(scores),
-        audioset_ontology() if ontology is None else read_ontology(ontology),
+        ontology_of(ontology),
         name,
         parent=labels,
         types=types,

@@ -1,14 +1,14 @@
 """Verbs that make data whose truth is known: mix, corrupt."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from earmark.cli.app import (
     MoreSettings,
+    OntologyFile,
     Overrides,
     Quiet,
     Seed,
@@ -18,12 +18,9 @@ from earmark.cli.app import (
     app,
     command_word,
     dataset_and_overrides,
-    print_settings,
+    show_settings,
 )
 from earmark.errors import InputError
-
-if TYPE_CHECKING:
-    from earmark.config import Settings
 
 Source = Annotated[Path | None, typer.Argument(metavar="DATASET", help="Made by `earmark import`.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="The data set folder to make.")]
@@ -60,7 +57,7 @@ def mix(
 
     dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
     if show:
-        _show(MixSettings, overrides, "mix")
+        show_settings(MixSettings, overrides, "mix", "mix")
         return
     folder, out = _both("mix", dataset, out)
     from earmark.config import settings_from
@@ -89,9 +86,7 @@ def corrupt(
     more_settings: MoreSettings = None,
     out: Out = None,
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer that is true.")] = "given",
-    ontology: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="AudioSet's JSON or a CSV of parent,child; default: AudioSet's.")
-    ] = None,
+    ontology: OntologyFile = None,
     settings: Overrides = None,
     show: Show = False,
     seed: Seed = 0,
@@ -109,7 +104,7 @@ def corrupt(
 
     dataset, overrides = dataset_and_overrides(dataset, settings, more_settings)
     if show:
-        _show(CorruptSettings, overrides, "corrupt")
+        show_settings(CorruptSettings, overrides, "corrupt", "corrupt")
         return
     folder, out = _both("corrupt", dataset, out)
     from earmark.config import settings_from
@@ -135,9 +130,3 @@ def _both(verb: str, dataset: Path | None, out: Path | None) -> tuple[Path, Path
     if dataset is None or out is None:
         raise InputError(f"{verb} needs a data set and a folder to make: earmark {verb} DATASET -o OUT")
     return dataset, out
-
-
-def _show(settings: "type[Settings]", overrides: Mapping[str, Any], verb: str) -> None:
-    from earmark.config import describe, settings_from
-
-    print_settings(describe(settings_from(settings, overrides, where=verb)), verb)

@@ -18,7 +18,7 @@ from earmark.cli.app import (
     app,
     command_word,
     dataset_and_overrides,
-    print_settings,
+    show_settings,
 )
 from earmark.errors import InputError
 
@@ -48,6 +48,13 @@ def train(
     test_fold: Annotated[int | None, typer.Option(help="The fold that is the test split.")] = None,
     validation_fold: Annotated[int | None, typer.Option(help="The fold that is the validation split.")] = None,
     init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Fine-tune this model.")] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL|SCORES", help="psl: a model, or chunk scores; without it one is trained first."),
+    ] = None,
+    tag_map: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Which of the teacher's tags stand for which.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Settings under a name, or a YAML file; see `earmark recipes`.")
     ] = None,
@@ -64,14 +71,13 @@ def train(
 
     Example: earmark train baseline sounds -o run --test-fold 5 --validation-fold 4 --set epochs=20
     """
-    from earmark.config import describe, settings_from
     from earmark.recipes import find_recipe, read_preset
 
     chosen = find_recipe(recipe)
     dataset, asked = dataset_and_overrides(dataset, settings, more_settings)
     overrides = {**(read_preset(recipe, preset) if preset else {}), **asked}
     if show:
-        print_settings(describe(settings_from(chosen.settings, overrides, where=f"recipe {recipe}")), "recipe")
+        show_settings(chosen.settings, overrides, f"recipe {recipe}", "recipe")
         return
     if dataset is None or out is None:
         raise InputError("train needs a data set and a run folder: earmark train RECIPE DATASET -o RUN")
@@ -87,6 +93,8 @@ def train(
         test_fold=test_fold,
         validation_fold=validation_fold,
         init=init,
+        teacher=teacher,
+        tag_map=tag_map,
         seed=seed,
         device=resolve_device(device),
         workers=workers,

@@ -12,6 +12,7 @@ from earmark.cli.app import (
     DatasetFolder,
     Device,
     ModelFolder,
+    OntologyFile,
     Quiet,
     Seed,
     Verbose,
@@ -52,7 +53,7 @@ def evaluate(
         raise InputError("--by-epoch writes a figure of the run's own tags, and takes neither --map nor --json")
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
-    from earmark.evaluation import evaluate_model
+    from earmark.evaluation import evaluate_model, evaluation_name
     from earmark.evaluation_summary import summary_lines
 
     if by_epoch:
@@ -61,8 +62,8 @@ def evaluate(
 
         opened = open_dataset(dataset)
         figure = averaging_by_start_epoch(model, opened, split, resolve_device(device), workers, layer=labels)
-        name = split if labels == "given" else f"{split}-{labels}"
-        print(f"{write_figure(model / 'figures', f'averaging-{name}', figure)}: {figure.alt}")
+        path = write_figure(model / "figures", f"averaging-{evaluation_name(split, labels)}", figure)
+        print(f"{path}: {figure.alt}")
         return
     result = evaluate_model(
         model,
@@ -82,9 +83,7 @@ def map_(
     model: ModelFolder,
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
-    ontology: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="AudioSet's JSON or a CSV of parent,child; default: AudioSet's.")
-    ] = None,
+    ontology: OntologyFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -95,7 +94,7 @@ def map_(
     Example: earmark map run other -o map.csv && earmark evaluate run other --split all --map map.csv
     """
     from earmark.data.dataset import open_dataset
-    from earmark.data.ontology import audioset_ontology, read_ontology
+    from earmark.data.ontology import ontology_of
     from earmark.data.vocabulary import Vocabulary
     from earmark.errors import first_few
     from earmark.models.ensemble import open_model
@@ -103,8 +102,7 @@ def map_(
 
     config = open_model(model).config
     vocabulary = open_dataset(dataset).vocabulary
-    nodes = audioset_ontology() if ontology is None else read_ontology(ontology)
-    proposed = propose_tag_map(vocabulary, Vocabulary(config.vocabulary, config.ids), nodes)
+    proposed = propose_tag_map(vocabulary, Vocabulary(config.vocabulary, config.ids), ontology_of(ontology))
     write_tag_map(proposed, out)
     print(f"{out}: {len(proposed.model_tags)} of {len(vocabulary)} tags are among the model's {len(config.vocabulary)}")
     others = [tag for tag in vocabulary.tags if tag not in proposed.model_tags]

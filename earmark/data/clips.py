@@ -63,10 +63,16 @@ def chunks(clips: Excerpts, chunk_samples: int, min_samples: int) -> Excerpts:
         chunk_samples: length of a chunk; a clip no longer than this stays whole.
         min_samples: the shortest last chunk that stands alone, at most `chunk_samples`.
     """
-    full, rest = np.divmod(clips.num_samples, chunk_samples)
-    stands_alone = (rest >= min_samples) & (rest > 0)
-    count = np.maximum(full + stands_alone, 1)
+    count = chunk_counts(clips.num_samples, chunk_samples, min_samples)
     return _cut(clips, count, chunk_samples, chunk_samples, last_to_end=True)
+
+
+def chunk_counts(num_samples: IntArray, chunk_samples: int, min_samples: int) -> IntArray:
+    """How many chunks `chunks` cuts clips of these lengths into, (clip,); at least one."""
+    full, rest = np.divmod(num_samples, chunk_samples)
+    stands_alone = (rest >= min_samples) & (rest > 0)
+    counts: IntArray = np.maximum(full + stands_alone, 1)
+    return counts
 
 
 def windows(clips: Excerpts, window_samples: int | IntArray, hop_samples: int | IntArray) -> Excerpts:

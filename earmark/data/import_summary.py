@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from earmark.data.audio.problems import KINDS, Problem
 from earmark.data.dataset import Dataset
 from earmark.data.splits import group_crossings
-from earmark.data.tables import LABELLED, SPLITS
+from earmark.data.tables import CLIP_SPLITS, LABELLED
 from earmark.errors import counted, first_few
 
 NOT_FOUND = ("missing", "unclear", "dangling link")
@@ -216,7 +216,7 @@ def summarise(
         tags=dict(zip(dataset.vocabulary.tags, labels.counts().tolist(), strict=True)),
         tags_per_clip={str(number): int(count) for number, count in zip(*per_clip, strict=True)},
         not_annotated=tuple(dataset.about["not_annotated"]),
-        splits={name: int(count) for name in SPLITS if (count := (split == name).sum())},
+        splits={name: int(count) for name in CLIP_SPLITS if (count := (split == name).sum())},
         folds={str(number): int((fold == number).sum()) for number in np.unique(fold[fold >= 0])},
         groups=len(np.unique(groups)),
         crossings=dict(_crossings(split, fold, groups)),
@@ -226,10 +226,10 @@ def summarise(
 
 
 def _crossings(split: np.ndarray[Any, Any], fold: np.ndarray[Any, Any], groups: Any) -> Iterator[tuple[str, int]]:
-    number = np.select([split == name for name in SPLITS], range(len(SPLITS)), -1)
-    for left, right in combinations(range(len(SPLITS)), 2):
+    number = np.select([split == name for name in CLIP_SPLITS], range(len(CLIP_SPLITS)), -1)
+    for left, right in combinations(range(len(CLIP_SPLITS)), 2):
         if shared := len(group_crossings(groups, number, left, right)):
-            yield f"{SPLITS[left]} and {SPLITS[right]}", shared
+            yield f"{CLIP_SPLITS[left]} and {CLIP_SPLITS[right]}", shared
     pairs = np.unique(np.stack([groups[fold >= 0], fold[fold >= 0]]), axis=1)
     if several := int((np.bincount(pairs[0]) > 1).sum()):
         yield "several folds", several

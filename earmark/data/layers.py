@@ -29,7 +29,8 @@ TABLE_SUFFIXES = (".parquet", ".csv")
 
 def layer_names(folder: Path) -> list[str]:
     """`given`, then the other layers of a data set by date."""
-    dated = [(str(_about(folder, path.stem).get("date", "")), path.stem) for path in (folder / "labels").glob("*.json")]
+    names = (path.stem for path in (folder / "labels").glob("*.json"))
+    dated = [(str(about_layer(folder, name).get("date", "")), name) for name in names]
     return [GIVEN, *(name for _, name in sorted(dated) if name != GIVEN)]
 
 
@@ -45,7 +46,7 @@ def layer_chain(folder: Path, layer: str) -> list[str]:
         if chain[0] not in names:
             of = "" if len(chain) == 1 else f', parent of "{chain[1]}"'
             raise InputError(f'{folder}: there is no label layer "{chain[0]}"{of}{did_you_mean(chain[0], names)}')
-        parent = _about(folder, chain[0]).get("parent")
+        parent = about_layer(folder, chain[0]).get("parent")
         if not isinstance(parent, str) or parent in chain:
             raise InputError(
                 f'{folder / "labels" / chain[0]}.json: "parent" must name an earlier layer, got {parent!r}'
@@ -60,7 +61,7 @@ def is_truth(folder: Path, layer: str) -> bool:
     Raises:
         InputError: there is no such layer, or one of its parents is gone.
     """
-    return any(_about(folder, name).get("role") == TRUTH for name in layer_chain(folder, layer) if name != GIVEN)
+    return any(about_layer(folder, name).get("role") == TRUTH for name in layer_chain(folder, layer) if name != GIVEN)
 
 
 def read_layer(folder: Path, layer: str, clips: pa.Table, vocabulary: Vocabulary) -> pa.Table:
@@ -71,6 +72,22 @@ def read_layer(folder: Path, layer: str, clips: pa.Table, vocabulary: Vocabulary
     """
     layer_chain(folder, layer)
     return read_labels(table_path(folder / "labels" / layer), clips, vocabulary)
+
+
+def about_layer(folder: Path, name: str) -> dict[str, Any]:
+    """What a layer's JSON says: its parent, who wrote it and when, and what else it was given.
+
+    Raises:
+        InputError: there is none, or it is not a JSON object.
+    """
+    path = folder / "labels" / f"{name}.json"
+    try:
+        about = read_json(path)
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: cannot be read, {error}") from error
+    if not isinstance(about, dict):
+        raise InputError(f'{path}: must be JSON with "parent", "written_by" and "date"')
+    return about
 
 
 def write_layer_files(
@@ -134,14 +151,3 @@ def table_path(stem: Path) -> Path:
 def now() -> str:
     """The date and time, UTC, to a microsecond, so that layers written one after another sort by it."""
     return datetime.now(UTC).isoformat()
-
-
-def _about(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / "labels" / f"{name}.json"
-    try:
-        about = read_json(path)
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: cannot be read, {error}") from error
-    if not isinstance(about, dict):
-        raise InputError(f'{path}: must be JSON with "parent", "written_by" and "date"')
-    return about

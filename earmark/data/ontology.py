@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,20 @@ from earmark.data.statements import (
 from earmark.data.tables import LABEL_SCHEMA
 from earmark.data.vocabulary import Vocabulary
 
-__all__ = ["Ontology", "TagNodes", "audioset_ontology", "read_ontology", "tag_nodes", "with_ancestors"]
+__all__ = [
+    "Ontology",
+    "TagNodes",
+    "audioset_ontology",
+    "ontology_of",
+    "read_ontology",
+    "tag_nodes",
+    "with_ancestors",
+]
+
+
+def ontology_of(path: Path | None) -> Ontology:
+    """The ontology of a file, AudioSet's where none is given."""
+    return audioset_ontology() if path is None else read_ontology(path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Which clips are trained on, validated on and tested on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from earmark.data.dataset import Dataset
 from earmark.data.sampling import keys_of_names
-from earmark.data.tables import SPLITS
+from earmark.data.tables import CLIP_SPLITS, SPLITS
 from earmark.errors import InputError, first_few
 from earmark.files import digest_of
 
@@ -19,22 +19,33 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 VALIDATION_SHARE = 0.1
-TRAIN, VALIDATION, TEST = range(3)
+TRAIN, VALIDATION, TEST, TEACHER = range(len(CLIP_SPLITS))
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The rows of each split, ascending, int64, and what should be known about them."""
+    """The rows of each split, ascending, int64, and what should be known about them.
+
+    Attributes:
+        teacher: the clips that only a teacher learns from.
+    """
 
     train: IntArray
     validation: IntArray
     test: IntArray
     notes: tuple[str, ...]
+    teacher: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def digest(self) -> str:
         """A short name of which clips are where."""
-        return digest_of(*(part for rows in self.by_name().values() for part in (rows.tobytes(), b"|")))
+        parts = [*self.by_name().values(), *([self.teacher] if len(self.teacher) else [])]
+        return digest_of(*(part for rows in parts for part in (rows.tobytes(), b"|")))
+
+    def of_teacher(self) -> "Splits":
+        """The same with the teacher's clips among those to train on."""
+        train = np.union1d(self.train, self.teacher)
+        return replace(self, train=train, teacher=self.teacher[:0])
 
     def by_name(self) -> dict[str, IntArray]:
         """The rows under the names train, validation and test."""
@@ -59,8 +70,10 @@ def resolve_splits(
         notes.append(_draw_validation(dataset, split, seed))
     if not (split == TEST).any():
         notes.append("test: none; the data set gives no test split and no test fold was named")
-    train, validation, test = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEST))
-    return Splits(train, validation, test, tuple(notes))
+    train, validation, test, teacher = (np.flatnonzero(split == which) for which in range(len(CLIP_SPLITS)))
+    if len(teacher):
+        notes.append(f"teacher: {len(teacher)} clips are for a teacher alone and not trained on otherwise")
+    return Splits(train, validation, test, tuple(notes), teacher)
 
 
 def named_splits(
@@ -124,7 +137,7 @@ def group_crossings(groups: IntArray, split: npt.NDArray[np.integer], left: int,
 def _given_splits(dataset: Dataset) -> tuple[npt.NDArray[np.int8], bool]:
     """The split of every clip by the clip table alone, and whether it names any."""
     column = dataset.clips["split"]
-    index = pc.index_in(column, pa.array(SPLITS))
+    index = pc.index_in(column, pa.array(CLIP_SPLITS))
     return np.asarray(pc.fill_null(index, TRAIN), dtype=np.int8), column.null_count < len(column)
 
 
@@ -167,12 +180,14 @@ def _unassigned(dataset: Dataset, has_splits: bool, by_fold: bool) -> Iterator[s
 def _crossings(dataset: Dataset, split: npt.NDArray[np.int8]) -> Iterator[str]:
     """Says which of the given splits share groups."""
     groups = dataset.groups()
-    for left, right in combinations((TRAIN, VALIDATION, TEST), 2):
+    for left, right in combinations((TEACHER, TRAIN, VALIDATION, TEST), 2):
+        if (left, right) == (TEACHER, TRAIN):
+            continue
         shared = group_crossings(groups, split, left, right)
         if len(shared):
             row = int(np.argmax(groups == shared[0]))
             yield (
-                f"{SPLITS[right]} shares {len(shared)} groups with {SPLITS[left]} "
+                f"{CLIP_SPLITS[right]} shares {len(shared)} groups with {CLIP_SPLITS[left]} "
                 f'(first: "{dataset.clips["group"][row]}"); kept, because the data set gives these splits'
             )
 

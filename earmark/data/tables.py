@@ -27,6 +27,10 @@ from earmark.files import written_aside
 IntArray = npt.NDArray[np.int64]
 
 SPLITS = ("train", "validation", "test")
+TEACHER = "teacher"
+"""The split of clips that only a teacher learns from, beside those to train on."""
+
+CLIP_SPLITS = (*SPLITS, TEACHER)
 LABELLED = ("strong", "weak", "none")
 
 CLIP_SCHEMA = pa.schema(
@@ -99,7 +103,7 @@ def checked_clips(file: TableFile) -> pa.Table:
     clip, path = file.required_text("clip"), file.required_text("path")
     _check_unique_clips(file, clip)
     columns = {"clip": clip, "path": path, **_interval(file)}
-    columns["split"] = file.words("split", SPLITS)
+    columns["split"] = file.words("split", CLIP_SPLITS)
     columns["fold"] = file.integers("fold")
     file.refuse(
         pc.less(columns["fold"], 0),

@@ -8,6 +8,7 @@ Equal scores are never put in an order by chance: a threshold falls above or bel
 """
 
 import math
+from collections.abc import Iterator
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -198,13 +199,20 @@ def summed_precision(arrays: Checked) -> tuple[Floats, npt.NDArray[np.int64]]:
     num_clips, num_tags = truth.shape
     clip, tag = np.divmod(np.flatnonzero(truth), max(num_tags, 1))
     precision = np.empty(len(clip))
-    pairs_at_a_time = max(1, _CELLS_AT_A_TIME // max(num_tags, 1))
-    for first in range(0, len(clip), pairs_at_a_time):
-        pairs = slice(first, first + pairs_at_a_time)
-        at_least = scores[clip[pairs]] >= scores[clip[pairs], tag[pairs], None]
+    for pairs, at_least in _at_least_as_high(scores, clip, tag):
         hits = np.count_nonzero(at_least & truth[clip[pairs]], axis=1)
         precision[pairs] = hits / np.count_nonzero(at_least, axis=1)
     return np.bincount(clip, precision, num_clips).astype(np.float64), np.bincount(clip, minlength=num_clips)
+
+
+def _at_least_as_high(
+    scores: npt.NDArray[Any], clip: npt.NDArray[np.int64], tag: npt.NDArray[np.int64]
+) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
+    """Some pairs at a time: their places, and which of the clip's tags score at least as high, bool (pair, tag)."""
+    pairs_at_a_time = max(1, _CELLS_AT_A_TIME // max(scores.shape[1], 1))
+    for first in range(0, len(clip), pairs_at_a_time):
+        pairs = slice(first, first + pairs_at_a_time)
+        yield pairs, scores[clip[pairs]] >= scores[clip[pairs], tag[pairs], None]
 
 
 def map_at_k(truth: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None = None, k: int = 3) -> float:
@@ -236,10 +244,7 @@ def precision_within_k(arrays: Checked, k: int = 3) -> tuple[Floats, npt.NDArray
     num_positives = np.bincount(clip, minlength=num_clips)
     hits = np.arange(1, len(clip) + 1) - (np.cumsum(num_positives) - num_positives)[clip]
     negatives_above = np.empty(len(clip), np.int64)
-    pairs_at_a_time = max(1, _CELLS_AT_A_TIME // max(num_tags, 1))
-    for first in range(0, len(clip), pairs_at_a_time):
-        pairs = slice(first, first + pairs_at_a_time)
-        at_least = scores[clip[pairs]] >= scores[clip[pairs], tag[pairs], None]
+    for pairs, at_least in _at_least_as_high(scores, clip, tag):
         negatives_above[pairs] = np.count_nonzero(at_least & ~truth[clip[pairs]], axis=1)
     rank = negatives_above + hits
     summed = np.bincount(clip, np.where(rank <= k, hits / rank, 0.0), num_clips)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from earmark.data.chunking import Chunking
+
 
 def model_card(config: Mapping[str, Any], num_weights: int) -> str:
     """The card in Markdown, from a tagger's config as plain JSON values.
@@ -13,6 +15,7 @@ def model_card(config: Mapping[str, Any], num_weights: int) -> str:
     tags, front_end, backbone, head = (config[key] for key in ("vocabulary", "front_end", "backbone", "head"))
     trained_on = {"dataset": "unknown", "licence": "unknown", **config["trained_on"]}
     length = f"fixed {config['fixed_frames']} feature frames" if config["fixed_frames"] else "any, in whole steps"
+    chunking = config["chunking"] and Chunking.model_validate(config["chunking"])
     trained_length = f"{config['training_length_s']} s" if config["training_length_s"] else "unknown"
     thresholds = config["thresholds"]
     lines = [
@@ -26,6 +29,7 @@ def model_card(config: Mapping[str, Any], num_weights: int) -> str:
         f"- head: {head['name']} ({_settings(head)})",
         f"- parameters: {num_weights / 1e6:.2f} M",
         f"- length: {length}; trained on waveforms of length: {trained_length}",
+        f"- a clip's score: {f'the mean of those of its {chunking}' if chunking else 'of all of it at once'}",
         "",
         "## Trained on",
         "",

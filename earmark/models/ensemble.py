@@ -15,8 +15,8 @@ from earmark.config import Settings
 from earmark.errors import InputError
 from earmark.files import digest_of, write_json, write_text
 from earmark.models.settings import TaggerConfig
-from earmark.models.tagger import Scores, Tagger, load_model, model_folder, save_model
-from earmark.tensor_files import load_tensors, load_weights
+from earmark.models.tagger import Scores, Tagger, is_ensemble, load_model, model_folder, save_model
+from earmark.tensor_files import load_tensors, load_weights, read_about
 
 GEOMETRIC_FLOOR = 1e-6
 
@@ -58,6 +58,7 @@ class Ensemble(nn.Module):
                 ("sample rate", first.rate_hz, member.rate_hz),
                 ("framing", _framing(first), _framing(member)),
                 ("samples a score frame", _step_samples(first), _step_samples(member)),
+                ("way to score clips", _how_scored(first), _how_scored(member)),
             ):
                 if ours != theirs:
                     shown = "" if what == "tags" else f" {theirs} and {ours}"
@@ -133,25 +134,29 @@ def open_model(folder: Path) -> Model:
     return Ensemble([load_model(folder / name) for name in listed.members], listed.mean).eval()
 
 
+def kept_epochs(run: Path) -> dict[int, Path]:
+    """The epochs after which a run kept its weights, in their order, and the file of each; reads no weights."""
+    told = {path: read_about(path) for path in sorted((run / "checkpoints").glob("step-*.safetensors"))}
+    kept = {int(about["epoch"]): path for path, about in told.items() if about["ends_epoch"]}
+    return dict(sorted(kept.items()))
+
+
 def epoch_taggers(run: Path, first_epoch: int = 1) -> list[Tagger]:
     """The taggers that a run was after each epoch from a first one on, as far as their weights were kept.
 
     Raises:
         InputError: none was kept; says which setting keeps them.
     """
-    found = {}
-    for path in sorted((run / "checkpoints").glob("step-*.safetensors")):
-        weights, about = load_tensors(path)
-        if about["ends_epoch"] and about["epoch"] >= first_epoch:
-            found[about["epoch"]] = path, weights
-    if not found:
+    paths = [path for epoch, path in kept_epochs(run).items() if epoch >= first_epoch]
+    if not paths:
         raise InputError(
             f"{run}: must hold weights of epochs from {first_epoch} on, none were kept; train with --set "
             f"keep_from_epoch={first_epoch}"
         )
     taggers = []
-    for _, (path, weights) in sorted(found.items()):
+    for path in paths:
         tagger = load_model(run)
+        weights, _ = load_tensors(path)
         load_weights(tagger, weights, str(path))
         taggers.append(tagger)
     return taggers
@@ -178,9 +183,9 @@ def save_ensemble(ensemble: Ensemble, folder: Path) -> None:
 
 def _ensemble_file(folder: Path) -> _Members | None:
     """What the folder's `config.json` says of an ensemble; None where it is a tagger's, or not there."""
-    path = folder / "config.json"
-    if not path.is_file() or b'"ensemble"' not in path.read_bytes()[:200]:
+    if not is_ensemble(folder):
         return None
+    path = folder / "config.json"
     try:
         return EnsembleFile.model_validate_json(path.read_bytes()).ensemble
     except ValidationError as error:
@@ -202,3 +207,7 @@ def _framing(tagger: Tagger) -> tuple[int | None, int, str]:
 
 def _step_samples(tagger: Tagger) -> int:
     return tagger.stride_frames * tagger.config.front_end.hop_samples
+
+
+def _how_scored(tagger: Tagger) -> str:
+    return str(tagger.config.chunking or "whole")

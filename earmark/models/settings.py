@@ -1,10 +1,11 @@
 """A tagger's settings: everything about a model but its weights, as `config.json` holds it."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from earmark.config import Settings
+from earmark.data.chunking import Chunking
 from earmark.errors import did_you_mean, first_few
 from earmark.features import FrontEnd
 from earmark.models.heads import HEADS
@@ -80,6 +81,9 @@ class TaggerConfig(Settings):
     ids: tuple[str, ...] | None = Field(default=None, description="their ids in the ontology or data set")
     fixed_frames: int | None = Field(default=None, ge=1, description="frames that every clip is padded or cut to")
     training_length_s: float | None = Field(default=None, gt=0, description="length of the training waveforms")
+    chunking: Chunking | None = Field(
+        default=None, description="how whole clips are scored: cut into chunks, the mean of their scores; null: whole"
+    )
     thresholds: tuple[float, ...] | None = Field(default=None, description="scores from which a tag counts as present")
     trained_on: dict[str, Any] = Field(default_factory=dict, description="data set, labels, recipe, date ...")
 
@@ -103,6 +107,7 @@ def first_reason(error: ValidationError) -> str:
     known: type[BaseModel] = TaggerConfig
     for part in path[:-1]:
         annotation = known.model_fields[part].annotation
-        assert isinstance(annotation, type)
-        known = annotation
+        # A group that may be null is a union; its settings are those of the part that is a model.
+        models = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        known = next(kind for kind in models if issubclass(kind, BaseModel))
     return f'unknown key "{path[-1]}"{did_you_mean(path[-1], known.model_fields)}'

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from pydantic import ValidationError
@@ -76,6 +76,7 @@ class Tagger(nn.Module):
         self.num_channels = int(self.backbone.num_channels)  # type: ignore[arg-type]
         self.stride_frames = int(self.backbone.stride_frames)  # type: ignore[arg-type]
         self.head = build_head(self.num_channels, len(config.vocabulary), head.dropout, head.num_heads)
+        self.backbone_is_frozen = False
 
     @property
     def rate_hz(self) -> int:
@@ -105,7 +106,9 @@ class Tagger(nn.Module):
 
     def logits(self, features: torch.Tensor, num_valid_frames: torch.Tensor | None = None) -> HeadOutput:
         """Features (clip, frame, mel) and valid frames (clip,), None for all, to logits."""
-        output = self.head(self.backbone(features[:, None]), self._pooled_steps(num_valid_frames))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_is_frozen):
+            embedding = self.backbone(features[:, None])
+        output = self.head(embedding, self._pooled_steps(num_valid_frames))
         assert isinstance(output, HeadOutput)
         return output
 
@@ -127,6 +130,19 @@ class Tagger(nn.Module):
         steps = self._pooled_steps(num_valid_frames)
         valid = valid_mask(embedding.shape[1], steps, embedding.device)
         return torch.sigmoid(self.head(embedding, steps).clipwise), mean_over_steps(embedding, valid)
+
+    def freeze_backbone(self) -> None:
+        """From now on only the head learns: the backbone has no gradients, and stays in eval mode in training too."""
+        self.backbone_is_frozen = True
+        self.backbone.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Puts the tagger in training mode, or in eval mode; a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self.backbone_is_frozen:
+            self.backbone.eval()
+        return self
 
     def _pooled_steps(self, num_valid_frames: torch.Tensor | None) -> torch.Tensor | None:
         """How many steps of each clip are pooled, those that hold a valid frame; None for all."""
@@ -195,10 +211,16 @@ def model_folder(folder: Path) -> Path:
     return inside if is_run else Path(folder)
 
 
+def is_ensemble(folder: Path) -> bool:
+    """Whether a model folder's `config.json`, where there is one, is an ensemble's."""
+    path = folder / "config.json"
+    return path.is_file() and b'"ensemble"' in path.read_bytes()[:200]
+
+
 def _read_config(path: Path) -> TaggerConfig:
     if not path.is_file():
         raise InputError(f"a model folder (or a run folder with one) must hold config.json; there is no {path}")
-    if b'"ensemble"' in path.read_bytes()[:200]:
+    if is_ensemble(path.parent):
         raise InputError(f"{path.parent} is an ensemble, and one tagger is needed here; name one of its members")
     try:
         return TaggerConfig.model_validate_json(path.read_bytes())

@@ -10,7 +10,7 @@ import yaml
 from earmark.config import Settings, values_of
 from earmark.errors import InputError, did_you_mean
 from earmark.models.tagger import Tagger
-from earmark.recipes import baseline, psla
+from earmark.recipes import baseline, linear, psl, psla
 from earmark.recipes.enhanced import Enhancing
 
 PRESETS = Path(__file__).parent / "presets"
@@ -23,6 +23,7 @@ class Recipe:
     Attributes:
         train: takes a `Job` with settings of the class named here and returns the trained tagger.
         teaching: the settings that differ when a model is trained only to score clips that it has not seen.
+        takes_teacher: whether it learns from the scores of a model that is given.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Recipe:
     settings: type[Settings]
     train: Callable[[Any], Tagger]
     teaching: Mapping[str, Any] = field(default_factory=dict)
+    takes_teacher: bool = False
 
 
 RECIPES = {
@@ -37,12 +39,20 @@ RECIPES = {
     for recipe in (
         Recipe("baseline", "train on the labels as given", baseline.BaselineSettings, baseline.train),
         Recipe(
+            "psl",
+            "a teacher scores short chunks, a student learns them",
+            psl.PslSettings,
+            psl.train,
+            takes_teacher=True,
+        ),
+        Recipe(
             "psla",
             "pretraining, balanced sampling, augmentation, label enhancement by ontology, averaging",
             psla.PslaSettings,
             psla.train,
             {**values_of(Enhancing()), "keep_from_epoch": None},
         ),
+        Recipe("linear", "a new last layer for a model that is there (--init)", linear.LinearSettings, linear.train),
     )
 }
 

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from earmark.config import Settings, refuse_unread, values_of
-from earmark.data.layers import check_new
+from earmark.data.layers import about_layer, check_new
 from earmark.data.ontology import audioset_ontology
-from earmark.files import digest_of, read_json
+from earmark.files import digest_of
 from earmark.recipes.job import Job
 from earmark.recipes.out_of_fold import out_of_fold_scores
 from earmark.relabel.enhanced_layer import (
@@ -57,10 +57,8 @@ def enhanced_layer(job: Job[Any], settings: Enhancing) -> str:
         job.splits.digest.encode(),
         dataset.labels(request.layer).digest.encode(),
     )
-    if name in dataset.layers():
-        changes = read_json(dataset.folder / "labels" / f"{name}.json").get("changes", {})
-        if changes.get("asked") == asked:
-            return name
+    if name in dataset.layers() and about_layer(dataset.folder, name).get("changes", {}).get("asked") == asked:
+        return name
     check_new(dataset.folder, name, request.layer)
     known_nodes(dataset, audioset_ontology())
     store = out_of_fold_scores(job.teach, request, job.splits, settings.teacher_folds, request.run / "teacher")

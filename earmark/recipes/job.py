@@ -3,17 +3,20 @@
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from earmark.config import Settings
+from earmark.data.augment import Augmentation
+from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts, whole_clips
 from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
+from earmark.data.sampling import Order
 from earmark.data.splits import Splits
 from earmark.errors import InputError
 from earmark.evaluation import validation_metrics
@@ -21,10 +24,15 @@ from earmark.features import PRESETS
 from earmark.files import write_json
 from earmark.models.tagger import Tagger, load_model, rebuild_head
 from earmark.recipes.parts import ModelSettings, new_tagger
+from earmark.scores.scorer import Scorer
+from earmark.training.feed import Feed
+from earmark.training.targets import TargetSource
 
 log = logging.getLogger(__name__)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+
+NO_MODEL = "a recipe without settings of a model must refuse to begin without a given one"
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Request:
         run: the run folder.
         layer: the label layer to learn from.
         init: a model to fine-tune.
+        teacher: what labels chunks: a model or run folder, a store of chunk scores, or any scorer.
+        tag_map: a CSV that says which of the teacher's tags stand for the data set's, see `tag_map`.
         workers: threads that decode; None for one a core.
         splits: the clips to use instead of the data set's own splits, as one fold's model does.
     """
@@ -45,6 +55,8 @@ class Request:
     test_fold: int | None = None
     validation_fold: int | None = None
     init: Path | None = None
+    teacher: Path | Scorer | None = None
+    tag_map: Path | None = None
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int | None = None
@@ -58,16 +70,26 @@ class Job(Generic[SettingsT]):
 
     Attributes:
         teach: trains another run by the same recipe, as a model is trained that is to score clips it has not seen.
+        train: trains another run by a recipe of that name, a preset of it or None, and settings.
     """
 
     request: Request
     settings: SettingsT
     splits: Splits
     teach: Callable[[Request], object]
+    train: Callable[[str, Request, str | None, Mapping[str, Any]], object]
 
-    def pack(self, model: ModelSettings) -> Pack:
-        """The data set's pack at the model's rate, made where it is not there yet."""
-        rate_hz = self._given.rate_hz if self._given else PRESETS[model.front_end].rate_hz
+    def pack(self, model: ModelSettings | None) -> Pack:
+        """The data set's pack at the model's rate, made where it is not there yet.
+
+        Args:
+            model: None where there must be a given one.
+        """
+        if self.given is not None:
+            rate_hz = self.given.rate_hz
+        else:
+            assert model is not None, NO_MODEL
+            rate_hz = PRESETS[model.front_end].rate_hz
         return open_pack(self.request.dataset, rate_hz, workers=self.request.workers)
 
     def training_clips(self, pack: Pack) -> Excerpts:
@@ -90,18 +112,61 @@ class Job(Generic[SettingsT]):
             )
         return lambda tagger: validation_metrics(tagger, request.dataset, pack, rows, request.layer, request.device)
 
-    def tagger(self, model: ModelSettings, pack: Pack, clips: Excerpts, length_s: float) -> Tagger:
-        """The tagger to begin with: new as the settings say, or `--init`'s with its own architecture."""
+    def tagger(
+        self,
+        model: ModelSettings | None,
+        pack: Pack,
+        excerpts: Excerpts,
+        length_s: float,
+        chunking: Chunking | None = None,
+    ) -> Tagger:
+        """The tagger to begin with: new as the settings say, or `--init`'s with its own architecture.
+
+        Args:
+            model: None where there must be a given one.
+            excerpts: what is learned from, by which a new tagger's features are normalised.
+            length_s: of a window of a long recording.
+            chunking: how clips are to be scored.
+        """
         vocabulary = self.request.dataset.vocabulary
-        if self._given is None:
-            return new_tagger(model, vocabulary, pack, clips, length_s, self.request.seed)
-        tagger = rebuild_head(self._given, vocabulary)
-        tagger.config = tagger.config.model_copy(update={"training_length_s": length_s})
-        log.info("fine-tuning %s: its front end, backbone and kind of head are kept", self.request.init)
+        given = self.given
+        # Here, so that neither a model that was opened before nor a teacher that was trained changes what is drawn.
+        torch.manual_seed(self.request.seed)
+        if given is not None:
+            tagger = rebuild_head(given, vocabulary)
+            log.info("beginning with %s: its front end, backbone and kind of head are kept", self.request.init)
+        else:
+            assert model is not None, NO_MODEL
+            tagger = new_tagger(model, vocabulary, pack, excerpts, length_s, self.request.seed)
+        tagger.config = tagger.config.model_copy(update={"training_length_s": length_s, "chunking": chunking})
         return tagger
 
+    def feed(
+        self,
+        pack: Pack,
+        excerpts: Excerpts,
+        targets: TargetSource,
+        order: Callable[[int], Order],
+        *,
+        length_samples: int,
+        augmentation: Augmentation,
+        batch_size: int,
+    ) -> Feed:
+        """The training set in batches; see `Feed`."""
+        return Feed(
+            pack=pack,
+            excerpts=excerpts,
+            targets=targets,
+            order=order,
+            length_samples=length_samples,
+            batch_size=batch_size,
+            augmentation=augmentation,
+            seed=self.request.seed,
+            names=self.request.dataset.clips["clip"],
+        )
+
     @functools.cached_property
-    def _given(self) -> Tagger | None:
+    def given(self) -> Tagger | None:
         """The model of `--init`."""
         return None if self.request.init is None else load_model(self.request.init)
 

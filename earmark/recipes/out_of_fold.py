@@ -1,6 +1,5 @@
 """Scores of clips by models that were not trained on them."""
 
-import functools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,20 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data.packs import Pack, open_pack
+from earmark.data.chunking import Chunking
+from earmark.data.packs import open_pack
 from earmark.data.splits import Splits, fold_splits
 from earmark.files import digest_of
 from earmark.models.ensemble import Ensemble, Model, digest_of_model
 from earmark.models.tagger import load_model
 from earmark.recipes.job import Request
-from earmark.scores.predict import FloatArray, clip_scores
-from earmark.scores.store import IntArray, ScoreStore, index_of_clips, write_scores
+from earmark.scores.chunk_scores import store_scores, to_score
+from earmark.scores.scorer import model_scorer
+from earmark.scores.store import ScoreStore
 
 log = logging.getLogger(__name__)
 
 
 def out_of_fold_scores(
-    train: Callable[[Request], object], request: Request, splits: Splits, num_folds: int, folder: Path
+    train: Callable[[Request], object],
+    request: Request,
+    splits: Splits,
+    num_folds: int,
+    folder: Path,
+    chunking: Chunking | None = None,
 ) -> ScoreStore:
     """Every clip's scores by models that never saw it: one model a fold, trained in `folder/folds`.
 
@@ -31,6 +37,7 @@ def out_of_fold_scores(
     Args:
         train: trains a run, as `Request` says.
         splits: of the data set; see `fold_splits`.
+        chunking: stores the scores of the clips' chunks instead of whole clips'.
 
     Raises:
         InputError: the clips cannot be divided into so many folds, or `folder` holds other scores.
@@ -47,8 +54,6 @@ def out_of_fold_scores(
     fold = np.full(request.dataset.num_clips, num_folds)
     for number, part in enumerate(parts):
         fold[part.test] = number
-    models: list[Model] = [*taggers, Ensemble(taggers).eval()]
-    rows = np.flatnonzero(pack.num_samples > 0)
     about = {
         "model": digest_of(*(digest_of_model(run).encode() for run in runs)),
         "dataset": request.dataset.digest,
@@ -56,17 +61,8 @@ def out_of_fold_scores(
         "folds": num_folds,
         "out_of_fold": True,
     }
-    score = functools.partial(_scores_by_fold, models, fold, pack, rows, request)
-    index = index_of_clips(request.dataset, rows, splits.train)
-    return write_scores(folder, index, request.dataset.vocabulary.tags, about, score)
-
-
-def _scores_by_fold(
-    models: list[Model], fold: IntArray, pack: Pack, rows: IntArray, request: Request, places: IntArray
-) -> FloatArray:
-    clips = rows[places]
-    scores = np.zeros((len(clips), len(request.dataset.vocabulary)), np.float32)
-    for number in np.unique(fold[clips]):
-        mine = np.flatnonzero(fold[clips] == number)
-        scores[mine] = clip_scores(models[number], pack, clips[mine], device=request.device)[1]
-    return scores
+    wanted = to_score(request.dataset, pack, np.arange(request.dataset.num_clips), chunking, training=splits.train)
+    # A clip of another split is in no fold: its number is that of the last, which is all models together.
+    models: list[Model] = [*taggers, Ensemble(taggers)]
+    scorers = [model_scorer(model, request.device) for model in models]
+    return store_scores(wanted, scorers, fold, folder, about)

@@ -11,9 +11,18 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from earmark.config import Settings, refuse_unread
+from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts, random_windows, read_batch
 from earmark.data.packs import Pack
-from earmark.data.sampling import Order, balanced_clip_weights, epoch_generator, shuffled, tags_of_items, weighted
+from earmark.data.sampling import (
+    Order,
+    balanced_clip_weights,
+    class_cyclic,
+    epoch_generator,
+    shuffled,
+    tags_of_items,
+    weighted,
+)
 from earmark.data.statements import ClipLabels
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import did_you_mean
@@ -132,14 +141,27 @@ def normalised(front_end: FrontEnd, pack: Pack, clips: Excerpts, length_s: float
 
 
 def sampling_order(
-    sampling: Literal["balanced", "shuffled"], labels: ClipLabels, clips: Excerpts, seed: int
+    sampling: Literal["shuffled", "balanced", "class_cyclic"], labels: ClipLabels, excerpts: Excerpts, seed: int
 ) -> Callable[[int], Order]:
-    """The positions of an epoch, given the epoch: each clip once, or as many drawn with rare tags favoured."""
+    """The positions of an epoch, given the epoch: each excerpt once, or as many drawn so that rare tags are favoured.
+
+    An excerpt has its clip's tags. Drawn: with a weight that is the greater the rarer the tags, or tag by tag in turn.
+    """
     if sampling == "shuffled":
-        return functools.partial(shuffled, len(clips), seed)
-    indptr, tags = tags_of_items(labels.indptr, labels.tag_index, labels.value, clips.clip_index)
+        return functools.partial(shuffled, len(excerpts), seed)
+    indptr, tags = tags_of_items(labels.indptr, labels.tag_index, labels.value, excerpts.clip_index)
+    if sampling == "class_cyclic":
+        return functools.partial(class_cyclic, indptr, tags, len(excerpts), seed)
     weights = balanced_clip_weights(indptr, tags, np.bincount(tags, minlength=len(labels.tag_weight)))
-    return functools.partial(weighted, weights, len(clips), seed)
+    return functools.partial(weighted, weights, len(excerpts), seed)
+
+
+def learned_from(clips: Excerpts, chunking: Chunking | None, length_s: float, rate_hz: int) -> tuple[Excerpts, int]:
+    """What is learned from, and the samples of every training waveform: chunks, or clips by windows of `length_s`."""
+    if chunking is None:
+        return clips, samples_from_seconds(length_s, rate_hz)
+    chunks = chunking.cut(clips, rate_hz)
+    return chunks, int(chunks.num_samples.max())
 
 
 def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int) -> float:

@@ -19,7 +19,6 @@ from earmark.recipes.enhanced import Enhancing, enhanced_layer
 from earmark.recipes.job import Job
 from earmark.recipes.parts import ModelSettings, sampling_order, training_length_s
 from earmark.timing import samples_from_seconds
-from earmark.training.feed import Feed
 from earmark.training.loop import fit
 from earmark.training.sampling_figures import write_sampling_figures
 from earmark.training.schedules import Schedule
@@ -62,16 +61,14 @@ def train(job: Job[PslaSettings]) -> Tagger:
     layer = request.layer if settings.enhancing.enhance == "none" else enhanced_layer(job, settings.enhancing)
     labels = request.dataset.labels(layer)
     tagger = job.tagger(settings.model, pack, clips, length_s)
-    feed = Feed(
-        pack=pack,
-        excerpts=clips,
-        targets=WeakLabels(labels, clips),
-        order=sampling_order(settings.sampling, labels, clips, request.seed),
+    feed = job.feed(
+        pack,
+        clips,
+        WeakLabels(labels, clips),
+        sampling_order(settings.sampling, labels, clips, request.seed),
         length_samples=samples_from_seconds(length_s, pack.rate_hz),
-        batch_size=settings.fit.batch_size,
         augmentation=settings.augmentation,
-        seed=request.seed,
-        names=request.dataset.clips["clip"],
+        batch_size=settings.fit.batch_size,
     )
     epochs, tags = settings.fit.epochs_of(feed.steps_per_epoch), request.dataset.vocabulary.tags
     figures = request.run / "figures"

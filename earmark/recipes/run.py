@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from earmark.config import settings_from, values_of
 from earmark.data.splits import Splits, resolve_splits
 from earmark.environment import describe_environment, resolve_precision, today
 from earmark.errors import InputError, first_few
 from earmark.files import digest_of, read_json, write_json
+from earmark.models.ensemble import digest_of_model
 from earmark.models.tagger import load_model, model_folder, save_model
-from earmark.recipes import Recipe
+from earmark.recipes import Recipe, find_recipe, read_preset
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
+from earmark.recipes.teacher import digest_of_teacher
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
         InputError: the run folder holds another run, or a setting or the data cannot be used.
     """
     _refuse_truth(request)
+    _refuse_unread(recipe, request)
     if request.init is not None:
         _refuse_model_settings(overrides)
     settings = settings_from(recipe.settings, overrides, where=f"recipe {recipe.name}")
@@ -37,13 +38,18 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     splits = request.splits or resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
     record = _record(recipe, request, values)
     _open_run(request, record)
-    torch.manual_seed(request.seed)
+    if (request.run / "model" / "config.json").is_file():
+        log.info("%s is done", request.run)
+        return splits
     resolved = settings_from(recipe.settings, values)
 
     def teach(other: Request) -> Splits:
         return run_recipe(recipe, other, {**values, **recipe.teaching})
 
-    tagger = recipe.train(Job(request, resolved, splits, teach))
+    def train(name: str, other: Request, preset: str | None, settings: Mapping[str, Any]) -> Splits:
+        return run_recipe(find_recipe(name), other, {**(read_preset(name, preset) if preset else {}), **settings})
+
+    tagger = recipe.train(Job(request, resolved, splits, teach, train))
     tagger.config = tagger.config.model_copy(update={"trained_on": _trained_on(record, values, splits)})
     save_model(tagger, request.run / "model")
     return splits
@@ -64,21 +70,23 @@ def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict
         "test_fold": request.test_fold,
         "validation_fold": request.validation_fold,
         "splits": request.splits.digest if request.splits else None,
-        "init": _digest_of_model(request.init) if request.init else None,
+        "init": _digest_of_init(request.init) if request.init else None,
+        "teacher": digest_of_teacher(request.teacher) if request.teacher else None,
+        "tag_map": digest_of(request.tag_map.read_bytes()) if request.tag_map else None,
         "seed": request.seed,
         "settings": {key: value for key, value in values.items() if key not in unread},
         "defaults": {key: value for key, value in defaults.items() if key not in unread},
     }
 
 
-def _digest_of_model(folder: Path) -> str:
-    """The model that a run begins with, by its content: it may be named in more ways than one."""
+def _digest_of_init(folder: Path) -> str:
+    """The model that a run begins with, by its content."""
     path = model_folder(folder) / "model.safetensors"
     if not path.is_file():
         if path.with_name("config.json").is_file():
             load_model(folder)  # which says what is there instead
         raise InputError(f"--init must name a model folder or a run folder with a model; there is no {path}")
-    return digest_of(path.read_bytes())
+    return digest_of_model(folder)
 
 
 def _trained_on(record: Mapping[str, Any], values: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
@@ -95,6 +103,13 @@ def _refuse_truth(request: Request) -> None:
             f'{request.dataset.folder}: label layer "{request.layer}" is the truth about planted faults and nothing '
             f"learns from it; train on another layer and score with `earmark evaluate --labels {request.layer}`"
         )
+
+
+def _refuse_unread(recipe: Recipe, request: Request) -> None:
+    if request.teacher is not None and not recipe.takes_teacher:
+        raise InputError(f"recipe {recipe.name} has no teacher; --teacher is for psl")
+    if request.tag_map is not None and request.teacher is None:
+        raise InputError("--map says which of a teacher's tags stand for the data set's; give --teacher too")
 
 
 def _refuse_model_settings(overrides: Mapping[str, Any]) -> None:
@@ -116,7 +131,7 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         _warn_of_other_environment(run, describe_environment(request.device))
         log.info("going on with %s", run)
         return
-    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures", "teacher"}
+    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures", "teacher", "pseudo-labels"}
     strange = (
         [path.name for path in run.iterdir() if path.name not in ours and ".part" not in path.name]
         if run.is_dir()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from earmark.data.chunking import Chunking
 from earmark.data.dataset import Dataset
 from earmark.data.splits import resolve_splits
 from earmark.errors import InputError
@@ -16,9 +17,16 @@ from earmark.scores.store import ScoreStore
 
 
 def score_out_of_fold(
-    run: Path, dataset: Dataset, num_folds: int, folder: Path, *, device: torch.device, workers: int | None
+    run: Path,
+    dataset: Dataset,
+    num_folds: int,
+    folder: Path,
+    *,
+    chunking: Chunking | None = None,
+    device: torch.device,
+    workers: int | None,
 ) -> ScoreStore:
-    """Out-of-fold scores of a data set by models trained just as a run was.
+    """Out-of-fold scores of a data set's clips, or of their chunks, by models trained just as a run was.
 
     Raises:
         InputError: the folder is no run, or one of another data set; or as for `out_of_fold_scores`.
@@ -41,7 +49,11 @@ def score_out_of_fold(
     )
     if record["init"]:
         raise InputError(f"{run}: was fine-tuned from a model that may have seen any clip; train from new weights")
+    if record.get("teacher"):
+        raise InputError(f"{run}: learned from a teacher that may have seen any clip; score by the teacher's own run")
     recipe = find_recipe(record["recipe"])
     splits = resolve_splits(dataset, request.test_fold, request.validation_fold, request.seed)
     settings = {**record["settings"], **recipe.teaching}
-    return out_of_fold_scores(lambda one: run_recipe(recipe, one, settings), request, splits, num_folds, folder)
+    return out_of_fold_scores(
+        lambda one: run_recipe(recipe, one, settings), request, splits, num_folds, folder, chunking
+    )

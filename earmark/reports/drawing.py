@@ -31,6 +31,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 400.0  # of a drawing in its own units; shown 340 to 520 CSS pixels wide
 _TEXT = 11.5
 _MOST_NAMED_BARS = 60
+_MOST_STANDING_LETTERS = 54  # names side by side under bars, with a space each
 _MOST_VECTOR_POINTS = 3000
 _LONGEST_NAME = 24
 
@@ -206,7 +207,8 @@ def _bars(figure: ChartFigure) -> Drawing:
     """Bars lie down when their names need room, and lose their names when there are too many to read."""
     positions, names = _positions(figure.series)
     count = len(names) if names is not None else 0
-    lying = names is not None and count <= _MOST_NAMED_BARS and (count > 6 or max(map(len, names), default=0) > 8)
+    longest = max(map(len, names), default=0) if names is not None else 0
+    lying = 0 < count <= _MOST_NAMED_BARS and (longest > 8 or count * (longest + 1) > _MOST_STANDING_LETTERS)
     thickness = max(15, 10 * len(figure.series))
     drawing, axes = _canvas(70 + thickness * count if lying else 250)
     between = [np.diff(np.unique(x[np.isfinite(x)])) for x in positions]

@@ -6,21 +6,18 @@ Nothing here knows a method, a setting or a metric it must find: what the files 
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from earmark import __version__
 from earmark.files import write_text
+from earmark.reports.figures_page import drawn
 from earmark.reports.learning_curves import learning_curves
 from earmark.reports.metric_names import metric_name
-from earmark.reports.render import MOST_ROWS, environment, figure_html
-from earmark.reports.run_files import AnyFigure, Evaluation, LeftOut, Progress, RunFiles, TagResult, one_line, read_run
+from earmark.reports.render import MOST_ROWS, environment
+from earmark.reports.run_files import Evaluation, LeftOut, Progress, RunFiles, TagResult, read_run
 
-MOST_FIGURE_BYTES = 17_000_000  # so that a page stays under 20 MB, which phones still open
 MOST_NAMES = 200  # of clips with one kind of problem
 
 _HEADLINE = "mean_average_precision"
@@ -34,14 +31,6 @@ class ProblemGroup:
     outcome: str
     count: int
     shown: list[LeftOut]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Figures as HTML, and a line for each that is not shown."""
-
-    elements: list[Markup]
-    lines: list[str]
 
 
 @dataclass(frozen=True)
@@ -80,8 +69,8 @@ def write_run_page(run: Path, out: Path) -> Path:
             data_extra=_flat(files.data.model_extra or {}) if files.data else [],
             problems=_problem_groups(files.data.problems if files.data else []),
             most_names=MOST_NAMES,
-            curves=_drawn([(f"curve-{i + 1}", curve) for i, curve in enumerate(learning_curves(files.progress))]),
-            figures=_drawn(files.figures),
+            curves=drawn([(f"curve-{i + 1}", curve) for i, curve in enumerate(learning_curves(files.progress))]),
+            figures=drawn(files.figures),
             tags_best_first=_best_first(primary.per_tag if primary else []),
             changed=changed,
             unchanged=unchanged,
@@ -97,27 +86,6 @@ def write_run_page(run: Path, out: Path) -> Path:
     )
     write_text(out, page)
     return out
-
-
-def _drawn(figures: Sequence[tuple[str, AnyFigure | str]]) -> Drawn:
-    drawn = Drawn([], [])
-    used = 0
-    for name, figure in figures:
-        if isinstance(figure, str):
-            drawn.lines.append(figure)
-            continue
-        try:
-            element = figure_html(figure, name)
-        except ValueError as error:
-            drawn.lines.append(f"figures/{name}.json cannot be shown: {one_line(error)}")
-            continue
-        size = len(element.encode())
-        if used + size > MOST_FIGURE_BYTES:
-            drawn.lines.append(f"figures/{name}.json is left out, because the page would grow past 20 MB")
-            continue
-        used += size
-        drawn.elements.append(element)
-    return drawn
 
 
 def _best_first(results: list[TagResult]) -> list[TagResult]:

@@ -2,13 +2,16 @@
 
 `scores.npy` ((row, tag), float32, or float16 where they are soft targets; memory-mapped), `index.parquet` (a line an
 excerpt: `clip`, `onset`, `offset` in seconds of the clip, null = all of it, `first_row`, `rows`: one, or one a frame,
-`in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored): a folder
-without it is no store. A store that was being written
-when the process died is gone on with.
+`in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored, how clips
+were cut into chunks): a folder without it is no store. A store that was being written when the process died is gone on
+with.
 """
 
+import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +21,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from earmark.data.chunking import Chunking
+from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
-from earmark.data.table_files import read_table_file
 from earmark.errors import InputError, did_you_mean, first_few
 from earmark.files import read_json, write_json, written_aside
+from earmark.progress import progress_bar
+from earmark.scores.index import index_file, places_among
+from earmark.timing import samples_at
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -35,17 +42,80 @@ class ScoreStore:
     """An opened store.
 
     Attributes:
-        scores: (row, tag), memory-mapped.
-        index: the table of excerpts.
+        scores: (row, tag), memory-mapped, for who reads them one after another; see `read`.
         tags: the tags of the scores, in their order.
+        chunking: how clips were cut into the chunks that the scores are of; None where they are of whole clips.
         about: what `about.json` holds beside.
     """
 
     folder: Path
-    scores: FloatArray
-    index: pa.Table
+    scores: "np.memmap[Any, np.dtype[np.floating[Any]]]"
     tags: tuple[str, ...]
+    chunking: Chunking | None
     about: Mapping[str, Any]
+
+    @cached_property
+    def index(self) -> pa.Table:
+        """The table of excerpts, all of it."""
+        with index_file(self.folder) as file:
+            return file.read()
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One column of numbers of the index, (excerpt,); the others are not read."""
+        with index_file(self.folder) as file:
+            return file.read(columns=[name])[name].to_numpy()  # type: ignore[no-any-return]
+
+    def read(self, rows: IntArray) -> npt.NDArray[np.float32]:
+        """The scores of some rows, float32 (row, tag), in their order; the memory taken is theirs alone.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        # Not by the memory map: each page of it that was touched would stay with the process.
+        rows = np.asarray(rows, np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self.scores)):
+            raise IndexError(f"rows must be 0 to {len(self.scores) - 1}, got {rows.min()} to {rows.max()}")
+        found = np.empty((len(rows), len(self.tags)), self.scores.dtype)
+        bytes_a_row = found.itemsize * len(self.tags)
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
+        with (self.folder / "scores.npy").open("rb") as file:
+            for begin, end in itertools.pairwise([*begins, len(rows)]):
+                file.seek(self.scores.offset + int(rows[begin]) * bytes_a_row)
+                if file.readinto(found[begin:end].data) != (end - begin) * bytes_a_row:
+                    raise OSError(f"{self.folder / 'scores.npy'} was cut short while it was open")
+        return found.astype(np.float32)
+
+    def chunks_of(self, dataset: Dataset, clips: Excerpts, rate_hz: int) -> tuple[Excerpts, IntArray]:
+        """The chunks of whole clips that have scores, clip by clip, by onset; and the row of each one's scores.
+
+        Clips are known by name, chunks by their seconds: at another rate than the scores' they are cut at the same
+        times, and a clip's last chunk ends with the clip. A clip without scores has no chunk.
+
+        Args:
+            clips: rows of `dataset`, whole and at `rate_hz`, each once.
+
+        Raises:
+            InputError: the scores are of whole clips, or of none of these.
+        """
+        if self.chunking is None:
+            raise InputError(
+                f"{self.folder}: scores must be of chunks, these are of whole clips; make such a store with "
+                f"`earmark score MODEL {dataset.folder} --chunk-s 2 -o SCORES`"
+            )
+        place = places_among(self.folder, dataset.clips["clip"].take(pa.array(clips.clip_index)))
+        found = np.flatnonzero(place >= 0)
+        if not len(found):
+            raise InputError(f"{self.folder}: scores must be of clips of {dataset.name}, of those asked for none is")
+        onset_s = self.column("onset")[found]
+        order = np.lexsort((onset_s, place[found]))
+        found, onset = found[order], samples_at(onset_s[order], rate_hz)
+        # A sliver of a sample or two may be none at a lower rate.
+        inside = onset < clips.num_samples[place[found]]
+        found, onset = found[inside], onset[inside]
+        place = place[found]
+        offset = np.minimum(samples_at(self.column("offset")[found], rate_hz), clips.num_samples[place])
+        end = np.where(np.diff(place, append=-1) != 0, clips.num_samples[place], offset)
+        return Excerpts(clips.clip_index[place], onset, end - onset), self.column("first_row")[found]
 
     def of_clips(self, dataset: Dataset) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
         """The clips of a data set that have scores, by their row; the row of each one's scores; which are trained on.
@@ -74,6 +144,11 @@ class ScoreStore:
         return row[order].astype(np.int64), first_row[order], np.asarray(self.index["in_training"])[order]
 
 
+def is_score_store(folder: Path | str) -> bool:
+    """Whether a folder holds a score store, or one that was begun."""
+    return any((Path(folder) / name).is_file() for name in ("about.json", "begun.json"))
+
+
 def open_scores(folder: Path | str) -> ScoreStore:
     """The store in a folder; scores are read when indexed.
 
@@ -91,15 +166,17 @@ def open_scores(folder: Path | str) -> ScoreStore:
         about = read_json(path)
         tags, version = tuple(about["tags"]), about["format"]
         scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
+        cut = {name: about[name] for name in ("chunk_s", "min_chunk_s") if name in about}
+        chunking = Chunking.model_validate(cut) if cut else None
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder}: cannot be read as a score store, {error}") from error
     if version != FORMAT:
         raise InputError(f"{path}: format must be {FORMAT}, got {version}; another version of earmark wrote it")
-    index = read_table_file(folder / "index.parquet").table
-    rows = int(pc.sum(index["rows"]).as_py() or 0)
+    with index_file(folder) as file:
+        rows = sum(int(pc.sum(part["rows"]).as_py() or 0) for part in file.iter_batches(columns=["rows"]))
     if scores.shape != (rows, len(tags)):
         raise InputError(f"{folder}: scores must be {rows} rows of {len(tags)} tags, found {scores.shape}")
-    return ScoreStore(folder, scores, index, tags, about)
+    return ScoreStore(folder, scores, tags, chunking, about)
 
 
 def write_scores(
@@ -126,43 +203,29 @@ def write_scores(
     done = _begun(folder, request)
     if done is None:
         return open_scores(folder)
-    first_row = np.asarray(index["first_row"], dtype=np.int64)
-    ends = first_row + np.asarray(index["rows"], dtype=np.int64)
-    shape = (int(ends[-1]) if len(ends) else 0, len(tags))
+    # The row that each excerpt's scores begin at, and the row after all.
+    begins = np.append(0, np.cumsum(np.asarray(index["rows"], dtype=np.int64)))
     path = folder / "scores.npy"
     if done == 0:
         with written_aside(folder / "index.parquet") as aside:
             pa.parquet.write_table(index, aside, compression="zstd")
-    mode: Literal["r+", "w+"] = "r+" if done else "w+"
-    scores = np.lib.format.open_memmap(path, mode=mode, dtype=np.dtype(dtype), shape=shape)
-    for first in range(done, index.num_rows, BLOCK):
-        places = np.arange(first, min(first + BLOCK, index.num_rows))
-        scores[first_row[places[0]] : ends[places[-1]]] = score(places)
-        scores.flush()
-        write_json(folder / "begun.json", {"request": request, "done": int(places[-1]) + 1})
-    del scores
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=(int(begins[-1]), len(tags)))
+    # By the file: pages written through a memory map would stay with the process.
+    offset = np.load(path, mmap_mode="r").offset
+    with path.open("r+b") as file, progress_bar(index.num_rows, "stored", "excerpt", done) as bar:
+        for first in range(done, index.num_rows, BLOCK):
+            end = min(first + BLOCK, index.num_rows)
+            block = np.ascontiguousarray(score(np.arange(first, end)), dtype)
+            assert block.shape == (begins[end] - begins[first], len(tags)), block.shape
+            file.seek(offset + int(begins[first]) * len(tags) * block.itemsize)
+            file.write(block.data)
+            file.flush()
+            os.fsync(file.fileno())
+            write_json(folder / "begun.json", {"request": request, "done": end})
+            bar.update(end - first)
     write_json(folder / "about.json", request)
     (folder / "begun.json").unlink(missing_ok=True)
     return open_scores(folder)
-
-
-def index_of_clips(dataset: Dataset, rows: IntArray, training: IntArray) -> pa.Table:
-    """The index of whole clips by their row, a row of scores each.
-
-    Args:
-        training: the rows of the training split.
-    """
-    nothing = pa.nulls(len(rows), pa.float64())
-    return pa.table(
-        {
-            "clip": dataset.clips["clip"].take(pa.array(rows)),
-            "onset": nothing,
-            "offset": nothing,
-            "first_row": np.arange(len(rows)),
-            "rows": np.ones(len(rows), np.int64),
-            "in_training": np.isin(rows, training),
-        }
-    )
 
 
 def _begun(folder: Path, request: Mapping[str, Any]) -> int | None:

@@ -168,15 +168,15 @@ def set_final_weights(tagger: Tagger, feed: Feed, history: History, settings: Fi
 
 
 def refresh_batch_norm(tagger: Tagger, feed: Feed, epoch: int) -> None:
-    """Estimates BatchNorm's statistics afresh: one cumulative pass over at most 200 of an epoch's batches."""
-    norms = [module for module in tagger.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    """Estimates the statistics of BatchNorms that train afresh: one cumulative pass over at most 200 batches."""
+    tagger.train()
+    norms = [norm for norm in tagger.modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative
-    tagger.train()
     with torch.no_grad():
-        for _, batch in zip(range(MAX_REFRESH_BATCHES), feed.batches(epoch), strict=False):
+        for _, batch in zip(range(MAX_REFRESH_BATCHES if norms else 0), feed.batches(epoch), strict=False):
             training_output(tagger, batch, "fp32")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -1,12 +1,16 @@
 """Where a batch's targets come from; the loop does not know."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.data.clips import Excerpts, IntArray
 from earmark.data.dataset import ClipLabels
+from earmark.tag_map import TagMap
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,47 @@ class WeakLabels:
         """The clipwise labels of the clips that the excerpts were cut from."""
         rows = self.excerpts.clip_index[positions]
         return Targets(torch.from_numpy(self.labels.rows(rows)), torch.from_numpy(self.labels.weights(rows)))
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """A teacher's scores and the clips' weak labels in one target, alpha to 1 - alpha.
+
+    Binary cross-entropy is linear in its target, so its weighted loss is alpha times the loss against the scores plus
+    1 - alpha times the loss against the labels, of what each of them knows.
+
+    Attributes:
+        read: rows of scores, in [0, 1], (row, teacher's tag).
+        score_row: the row of each excerpt's scores, (excerpt,).
+        weak: the labels of the same excerpts.
+        alpha: the teacher's share, from 0 to 1.
+        tag_map: which of the teacher's tags stand for the data set's, where they are not the same: the others have the
+            weak labels alone.
+
+    Source: Dinkel et al. 2022 (PSL), section 4.2.
+    """
+
+    read: Callable[[IntArray], npt.NDArray[np.floating[Any]]]
+    score_row: IntArray
+    weak: WeakLabels
+    alpha: float
+    tag_map: TagMap | None = None
+
+    def at(self, positions: IntArray) -> Targets:
+        """The mixture; its weight is what each part knows times its share, 0 where neither knows anything."""
+        weak = self.weak.at(positions)
+        scores, knows = self._of_teacher(positions, weak.clipwise.shape[1])
+        weak_weight = (1 - self.alpha) * weak.clipwise_weight
+        weight = self.alpha * knows + weak_weight
+        mixture = self.alpha * knows * scores + weak_weight * weak.clipwise
+        return Targets(mixture / torch.where(weight > 0, weight, 1), weight)
+
+    def _of_teacher(self, positions: IntArray, num_tags: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's scores by the data set's tags, (excerpt, tag), and 1 where it knows the tag, (tag,)."""
+        scores = self.read(self.score_row[positions]).astype(np.float32, copy=False)
+        if self.tag_map is None:
+            return torch.from_numpy(scores), torch.ones(num_tags)
+        placed, knows = np.zeros((len(scores), num_tags), np.float32), np.zeros(num_tags, np.float32)
+        placed[:, self.tag_map.places] = self.tag_map.scores(scores)
+        knows[self.tag_map.places] = 1
+        return torch.from_numpy(placed), torch.from_numpy(knows)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from earmark.data.chunking import Chunking
 from earmark.data.dataset import open_dataset
+from earmark.scores.store import open_scores
 from tests.cli.command import earmark
 
 SMALL = ("backbone=crnn_small", "pretrained=null", "epochs=2", "batch_size=8", "warmup_steps=0", "keep_from_epoch=1")
@@ -78,6 +80,27 @@ def test_from_scores_to_enhanced_labels(runs: list[Path], dogs: Path, tmp_path: 
     taken = earmark("relabel", "ontology", dataset, "--scores", scores, "--name", "enhanced")
     assert taken.returncode == 2
     assert 'label layer "enhanced" is there already' in taken.stderr
+
+
+def test_chunks_are_scored_for_a_student(runs: list[Path], dogs: Path, tmp_path: Path) -> None:
+    chunks = ("--chunk-s", 0.4, "--min-chunk-s", 0.1)
+    answer = earmark("score", runs[0], dogs, *chunks, "-o", tmp_path / "scores")
+    assert answer.returncode == 0, answer.stderr
+    assert "scores of 108 chunks of 36 clips, 3 tags" in answer.stdout
+    assert f"train psl {dogs} --teacher {tmp_path / 'scores'} -o RUN" in answer.stdout
+    made = open_scores(tmp_path / "scores")
+    assert made.chunking == Chunking(chunk_s=0.4, min_chunk_s=0.1)
+    assert not made.about["out_of_fold"]
+    other = earmark("score", runs[0], dogs, "--chunk-s", 0.5, "-o", tmp_path / "scores")
+    assert other.returncode == 2
+    assert "holds other scores (of another model, data set or setting); name another folder" in other.stderr
+    alone = earmark("score", runs[0], dogs, "--min-chunk-s", 0.1, "-o", tmp_path / "none")
+    assert alone.returncode == 2
+    assert alone.stderr == "earmark: --min-chunk-s is read with --chunk-s only\n"
+    long = earmark("score", runs[0], dogs, "--chunk-s", 0.4, "-o", tmp_path / "none")
+    assert long.returncode == 2
+    assert long.stderr == "earmark: min_chunk_s must be at most chunk_s, 0.4, got 0.5\n"
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_cannot_be_relabelled(runs: list[Path], dogs: Path, small_dataset: Path, tmp_path: Path) -> None:

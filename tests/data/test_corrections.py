@@ -405,15 +405,18 @@ def spelled(key):
     return (clip, tag) if interval is None else (clip, tag, *(second / 4 + 0.25 for second in interval))
 
 
+def made_of(said, folder):
+    rows = [
+        (clip, tag, value, *rest) for (clip, tag, *rest), value in zip(map(spelled, said), said.values(), strict=True)
+    ]
+    return made(folder, {clip: {"labelled": "strong"} for clip in "abc"}, rows)
+
+
 @settings(max_examples=30, deadline=None)
 @given(before=statements, after=statements, named=st.sets(st.sampled_from("abc"), min_size=1), data=st.data())
 def test_what_a_table_says_is_in_force_afterwards(tmp_path_factory, before, after, named, data):
     folder = tmp_path_factory.mktemp("set")
-    given_rows = [
-        (clip, tag, value, *rest)
-        for (clip, tag, *rest), value in zip(map(spelled, before), before.values(), strict=True)
-    ]
-    dataset = made(folder / "set", {clip: {"labelled": "strong"} for clip in "abc"}, given_rows)
+    dataset = made_of(before, folder / "set")
     lines = ["clip,tag,onset,offset", *(f"{clip},,," for clip in sorted(named))]
     for key in after:
         clip, tag, *seconds = spelled(key)
@@ -443,11 +446,7 @@ def test_what_a_table_says_is_in_force_afterwards(tmp_path_factory, before, afte
 )
 def test_corrections_change_what_they_name_and_nothing_else(tmp_path_factory, before, rows):
     folder = tmp_path_factory.mktemp("set")
-    given_rows = [
-        (clip, tag, value, *rest)
-        for (clip, tag, *rest), value in zip(map(spelled, before), before.values(), strict=True)
-    ]
-    dataset = made(folder / "set", {clip: {"labelled": "strong"} for clip in "abc"}, given_rows)
+    dataset = made_of(before, folder / "set")
     lines = ["clip,tag,onset,offset,value"]
     for key, holds in rows.items():
         clip, tag, *seconds = spelled(key)

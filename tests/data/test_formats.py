@@ -6,34 +6,13 @@ import pytest
 from earmark.data.formats import find_format, read_source
 from earmark.data.formats.imported import clip_ids, split_of_name
 from earmark.errors import InputError
-
-
-def tree(root, *names):
-    """Files of one byte; readers do not look into them."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b".")
-    return root
-
-
-def tags_by_clip(imported):
-    said = {clip: [] for clip in imported.clips["clip"].to_pylist()}
-    for row in imported.labels.to_pylist():
-        said[row["clip"]].append(row["tag"])
-    return said
+from tests.data.formats.trees import refused, tags_by_clip, tree
 
 
 def csv_of(root, text):
     root.mkdir(exist_ok=True)
     (root / "list.csv").write_text(text)
     return root / "list.csv"
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        read_source(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_class_folders(tmp_path):
@@ -150,7 +129,7 @@ def test_esc10_only_where_everything_is_called_like_it(tmp_path, names, tags, ha
     ],
 )
 def test_a_folder_without_class_folders_says_what_is_expected(tmp_path, names, said):
-    message = refused(tree(tmp_path, *names))
+    message = refused(read_source, tree(tmp_path, *names))
     assert "must hold a folder for every tag with audio files in it (TAG/NAME.wav)" in message
     assert said in message
 
@@ -233,7 +212,7 @@ def test_a_file_on_several_lines_has_all_their_tags(tmp_path):
         ("path,tags\n,Dog\n", "list.csv:2: path must not be empty"),
         (
             "path,tags,split\na,Dog,dev\n",
-            'list.csv:2: split must be one of train, validation, test or empty, got "dev"',
+            'list.csv:2: split must be one of train, validation, test, teacher or empty, got "dev"',
         ),
         ("path,tags,fold\na,Dog,x\n", 'list.csv:2: fold must be a whole number, got "x" (path "a")'),
         ("wav,tags\na,Dog\n", "list.csv:1: no known layout has these columns: wav, tags"),
@@ -241,7 +220,7 @@ def test_a_file_on_several_lines_has_all_their_tags(tmp_path):
     ],
 )
 def test_lists_that_are_refused(tmp_path, text, said):
-    assert said in refused(csv_of(tmp_path, text))
+    assert said in refused(read_source, csv_of(tmp_path, text))
 
 
 def test_a_list_names_files_anywhere(tmp_path):
@@ -275,8 +254,8 @@ def test_a_list_in_an_empty_world(tmp_path):
 
 def test_sources_of_no_known_layout(tmp_path):
     tree(tmp_path, "a.json")
-    assert "there is no such file or folder" in refused(tmp_path / "gone")
-    message = refused(tmp_path / "a.json")
+    assert "there is no such file or folder" in refused(read_source, tmp_path / "gone")
+    message = refused(read_source, tmp_path / "a.json")
     assert "no known layout; known are" in message
     assert "csv: a CSV with the columns path,tags; folder: a folder of class folders" in message
     with pytest.raises(InputError, match=r'unknown layout "foldr"; did you mean "folder"\?'):
@@ -288,7 +267,7 @@ def test_sources_of_no_known_layout(tmp_path):
 
 def test_a_list_with_times_is_refused_with_the_ways_out(tmp_path):
     """Else its events would silently become weak labels."""
-    message = refused(csv_of(tmp_path, "path,Onset,offset,label\na.wav,1,2,Dog\n"))
+    message = refused(read_source, csv_of(tmp_path, "path,Onset,offset,label\na.wav,1,2,Dog\n"))
     assert message.endswith(
         "list.csv:1: the layout csv has no times, found Onset and offset; to keep them name the columns "
         "filename,onset,offset,event_label and add --format desed, else take onset and offset out"
@@ -308,7 +287,7 @@ def test_clips_of_absolute_paths_are_called_from_their_common_folder_on(tmp_path
 def test_a_folder_with_a_json_list_says_that_the_list_is_the_source(tmp_path):
     tree(tmp_path, "a.wav")
     (tmp_path / "eval.json").write_text('{"data": [{"wav": "a.wav", "labels": "Dog"}]}')
-    assert refused(tmp_path).endswith("; eval.json is a list of files with labels: give it itself")
+    assert refused(read_source, tmp_path).endswith("; eval.json is a list of files with labels: give it itself")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.data.ontology import Ontology, audioset_ontology, read_ontology, tag_nodes, with_ancestors
+from earmark.data.ontology import (
+    Ontology,
+    audioset_ontology,
+    ontology_of,
+    read_ontology,
+    tag_nodes,
+    with_ancestors,
+)
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
@@ -214,6 +221,8 @@ def test_json_as_audiosets_is_an_ontology(tmp_path):
         json.dumps([node(child_ids=["b", "b"], restrictions=["abstract"]), node("b", "B", description="x")])
     )
     assert read_ontology(path) == Ontology(("a", "b"), ("A", "B"), ((1,), ()), abstract=frozenset({0}))
+    assert ontology_of(path) == read_ontology(path)
+    assert ontology_of(None) is audioset_ontology()
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,15 @@ def test_one_group_cannot_be_divided_and_that_is_said(tmp_path):
     splits = resolve_splits(dataset_of(tmp_path, ["x"] * 20))
     assert len(splits.validation) == 0
     assert splits.notes[0] == "validation: none; 1 groups of labelled training clips cannot be divided"
+
+
+def test_clips_for_a_teacher_are_in_no_other_split(tmp_path):
+    given = ["train", "teacher", "test", "validation", "teacher", "train"]
+    splits = resolve_splits(dataset_of(tmp_path, list("abcbef"), split=given))
+    assert (splits.train.tolist(), splits.validation.tolist(), splits.test.tolist()) == ([0, 5], [3], [2])
+    assert splits.teacher.tolist() == [1, 4]
+    assert "teacher: 2 clips are for a teacher alone and not trained on otherwise" in splits.notes
+    assert any(note.startswith('validation shares 1 groups with teacher (first: "b")') for note in splits.notes)
+    teachers = splits.of_teacher()
+    assert (teachers.train.tolist(), teachers.teacher.tolist()) == ([0, 1, 4, 5], [])
+    assert len({splits.digest, teachers.digest}) == 2

@@ -3,9 +3,17 @@
 import pytest
 import torch
 
+from earmark.data.chunking import Chunking
 from earmark.errors import InputError
 from earmark.features import PRESETS
-from earmark.models.ensemble import Ensemble, digest_of_model, epoch_taggers, open_model, save_ensemble
+from earmark.models.ensemble import (
+    Ensemble,
+    digest_of_model,
+    epoch_taggers,
+    kept_epochs,
+    open_model,
+    save_ensemble,
+)
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
 from earmark.models.tagger import Tagger, load_model, save_model
 from earmark.tensor_files import save_tensors
@@ -83,6 +91,16 @@ def test_members_that_pad_differently_are_refused():
         Ensemble([one, other])
 
 
+def test_members_share_how_they_score_clips(tmp_path):
+    one, other = tagger(0), tagger(1)
+    other.config = other.config.model_copy(update={"chunking": Chunking(chunk_s=2.0)})
+    with pytest.raises(InputError, match=r"share their way to score clips, member 2 .* chunks of 2 s .* and whole"):
+        Ensemble([one, other])
+    one.config = one.config.model_copy(update={"chunking": Chunking(chunk_s=2.0)})
+    save_ensemble(Ensemble([one, other]), tmp_path)
+    assert open_model(tmp_path).config.chunking == Chunking(chunk_s=2.0)
+
+
 def test_a_model_is_known_by_its_content(tmp_path):
     save_model(tagger(0), tmp_path / "a" / "model")
     save_model(tagger(0), tmp_path / "b")
@@ -117,6 +135,10 @@ def test_the_taggers_after_each_epoch(tmp_path):
     for epoch, ends in ((1, True), (2, False), (3, True)):
         path = tmp_path / "checkpoints" / f"step-{epoch:08d}.safetensors"
         save_tensors(path, taggers[epoch - 1].state_dict(), {"epoch": epoch, "step": epoch, "ends_epoch": ends})
+    assert {epoch: path.stem for epoch, path in kept_epochs(tmp_path).items()} == {
+        1: "step-00000001",
+        3: "step-00000003",
+    }
     found = epoch_taggers(tmp_path)
     assert len(found) == 2
     assert torch.equal(said(found[0], NOISE).clipwise, said(taggers[0], NOISE).clipwise)

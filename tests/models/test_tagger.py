@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
+from earmark.data.chunking import Chunking
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
 from earmark.features import PRESETS
@@ -277,6 +278,20 @@ def test_model_card_says_what_it_is_and_what_nobody_said(tmp_path):
     assert "crnn_small" in card
 
 
+def test_model_folder_keeps_how_clips_are_scored(tmp_path):
+    save_model(build(chunking=Chunking(chunk_s=2.0, min_chunk_s=0.3)), tmp_path / "chunks")
+    assert load_model(tmp_path / "chunks").config.chunking == Chunking(chunk_s=2.0, min_chunk_s=0.3)
+    card = (tmp_path / "chunks" / "README.md").read_text()
+    told = "chunks of 2 s (a last one under 0.3 s joins the one before)"
+    assert f"- a clip's score: the mean of those of its {told}" in card.splitlines()
+    save_model(build(), tmp_path / "whole")
+    assert load_model(tmp_path / "whole").config.chunking is None
+    assert "- a clip's score: of all of it at once" in (tmp_path / "whole" / "README.md").read_text().splitlines()
+    # Models of before there were chunks have no such key.
+    edited(tmp_path / "whole", lambda config: config.pop("chunking"))
+    assert load_model(tmp_path / "whole").config.chunking is None
+
+
 def edited(tmp_path, change) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     change(config)
@@ -288,6 +303,8 @@ def edited(tmp_path, change) -> None:
     [
         (lambda c: c.update(threshold=None), r'config\.json: unknown key "threshold"; did you mean "thresholds"\?'),
         (lambda c: c["backbone"].update(bn_epsilon=1), r'unknown key "bn_epsilon"; did you mean "bn_eps"\?'),
+        (lambda c: c.update(chunking={"chunk_s": 2, "least": 1}), 'unknown key "least"; known are chunk_s'),
+        (lambda c: c.update(chunking={"chunk_s": 0.2}), r"chunking: min_chunk_s must be at most chunk_s, 0.2, got 0.5"),
         (lambda c: c["head"].update(name="atention"), r'unknown head "atention"; did you mean "attention"\?'),
         (lambda c: c["backbone"].update(name="efficientnet_b3"), 'unknown backbone "efficientnet_b3"; did you mean'),
         (lambda c: c["backbone"].update(name=["x"]), "unknown backbone"),

@@ -3,17 +3,23 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
-from earmark.data.dataset import open_dataset
+from earmark.config import settings_from
+from earmark.data.chunking import Chunking
+from earmark.data.dataset import Dataset, open_dataset
 from earmark.data.importing import import_dataset
+from earmark.data.packs import open_pack
 from earmark.errors import InputError
 from earmark.models.tagger import load_model
-from earmark.recipes import find_recipe
+from earmark.recipes import find_recipe, preset_names, read_preset
+from earmark.recipes.baseline import BaselineSettings
 from earmark.recipes.job import Request
 from earmark.recipes.run import run_recipe
+from earmark.scores.predict import clip_scores
 from tests.conftest import RATE_HZ, sound
 
 SMALL = {"backbone": "crnn_small", "pretrained": None, "epochs": 1, "batch_size": 4}
@@ -142,3 +148,107 @@ def test_a_data_set_without_tags_is_refused(tmp_path: Path) -> None:
     request = Request(dataset=open_dataset(tmp_path / "sounds"), run=tmp_path / "run")
     with pytest.raises(InputError, match="sounds must have tags to learn, found none"):
         run_recipe(find_recipe("baseline"), request, SMALL)
+
+
+@pytest.fixture(scope="module")
+def long_clips(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Twelve clips of 1.2 to 2.3 s, three to a fold."""
+    folder = tmp_path_factory.mktemp("long")
+    rows = ["path,tags,fold"]
+    for index in range(12):
+        tag = ("Noise", "Tone")[index % 2]
+        soundfile.write(folder / f"{index}.wav", sound(tag, index, 1.2 + index / 10), RATE_HZ)
+        rows.append(f"{index}.wav,{tag},{index // 3 + 1}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+    import_dataset(folder / "list.csv", folder / "set")
+    return open_dataset(folder / "set")
+
+
+CHUNKS = {"learn_from": "chunks", "chunk_s": 0.5, "min_chunk_s": 0.25}
+
+
+def test_every_chunk_is_learned_from_once_an_epoch_with_its_clips_labels(
+    long_clips: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list = []
+    monkeypatch.setattr("earmark.recipes.baseline.fit", lambda tagger, feed, *rest, **named: fed.append(feed))
+    request = Request(dataset=long_clips, run=tmp_path / "run", test_fold=1, validation_fold=2)
+    run_recipe(find_recipe("baseline"), request, SMALL | CHUNKS)
+    (feed,) = fed
+    pack = open_pack(long_clips, RATE_HZ)
+    learned = np.arange(6, 12)
+    # Half a second each; a rest under a quarter of a second joins the chunk before: 2.1 s and 2.2 s have one so.
+    whole, rest = np.divmod(pack.num_samples[learned], RATE_HZ // 2)
+    counts = whole + (rest >= RATE_HZ // 4)
+    assert np.bincount(feed.excerpts.clip_index, minlength=12)[learned].tolist() == counts.tolist()
+    assert np.bincount(feed.excerpts.clip_index, feed.excerpts.num_samples).tolist()[6:] == (
+        pack.num_samples[learned].tolist()
+    )
+    assert feed.length_samples == feed.excerpts.num_samples.max() > RATE_HZ // 2
+    for epoch in (0, 1):
+        assert sorted(feed.order(epoch).tolist()) == list(range(len(feed.excerpts)))
+    everything = np.arange(len(feed.excerpts))
+    expected = long_clips.labels().rows(feed.excerpts.clip_index)
+    assert torch.equal(feed.targets.at(everything).clipwise, torch.from_numpy(expected))
+    config = load_model(tmp_path / "run").config
+    assert config.chunking == Chunking(chunk_s=0.5, min_chunk_s=0.25)
+    assert config.training_length_s == 2.3  # long recordings are cut in windows of this, and each in chunks
+
+
+def test_a_clip_scores_the_mean_of_its_chunks(long_clips: Dataset, tmp_path: Path) -> None:
+    request = Request(dataset=long_clips, run=tmp_path / "run", test_fold=1, validation_fold=2)
+    run_recipe(find_recipe("baseline"), request, SMALL | CHUNKS | {"epochs": 2})
+    tagger, pack = load_model(tmp_path / "run"), open_pack(long_clips, RATE_HZ)
+    rows = np.array([0, 10])
+    _, scores = clip_scores(tagger, pack, rows, device=torch.device("cpu"))
+    # 1.2 s and 2.2 s in chunks of half a second: the last fifth of a second joins the chunk before.
+    for row, said, count in zip(rows, scores, (2, 4), strict=True):
+        wave = torch.from_numpy(pack.clip(row).copy())
+        bounds = tagger.config.chunking.bounds(len(wave), RATE_HZ)
+        assert len(bounds) == count
+        with torch.inference_mode():
+            parts = [tagger(wave[None, first:end]).clipwise[0] for first, end in bounds]
+        np.testing.assert_allclose(said, torch.stack(parts).mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learn_from": "chunks"}, "learn_from=chunks needs the length of a chunk; set chunk_s"),
+        ({"chunk_s": 1.0, "min_chunk_s": 0.2}, "min_chunk_s is read with learn_from=chunks only"),
+        (CHUNKS | {"min_chunk_s": 1.0}, "recipe baseline: min_chunk_s must be at most chunk_s, 0.5, got 1"),
+        ({"learn_from": "clips"}, "\"learn_from\" in recipe baseline: .*'windows' or 'chunks', got clips"),
+        ({"sampling": "cyclic"}, "\"sampling\" in recipe baseline: .*'class_cyclic', got cyclic"),
+    ],
+)
+def test_settings_of_chunks_that_do_not_go_together(settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        settings_from(BaselineSettings, settings, where="recipe baseline")
+
+
+def test_rare_tags_can_be_drawn_in_turn(small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed: list = []
+    monkeypatch.setattr("earmark.recipes.baseline.fit", lambda tagger, feed, *rest, **named: fed.append(feed))
+    request = Request(dataset=open_dataset(small_dataset), run=tmp_path / "run", test_fold=1, validation_fold=2)
+    run_recipe(find_recipe("baseline"), request, SMALL | {"sampling": "class_cyclic"})
+    tags = fed[0].targets.at(fed[0].order(0)).clipwise.argmax(1).reshape(-1, 3)
+    assert (tags.sort(dim=1).values == torch.arange(3)).all()
+
+
+def test_the_preset_holds_the_papers_machine_annotator() -> None:
+    assert preset_names("baseline") == ["teacher"]
+    teacher = settings_from(BaselineSettings, read_preset("baseline", "teacher"))
+    model, augmentation, fit = teacher.model, teacher.augmentation, teacher.fit
+    assert (teacher.chunk_s, teacher.learn_from, teacher.sampling) == (10.0, "windows", "class_cyclic")
+    assert (model.backbone, model.pretrained, model.head, model.dropout) == ("mobilenetv2", None, "sigmoid_mean", 0.3)
+    assert (model.front_end, model.normalise, model.padding) == ("psl", False, None)
+    assert min(augmentation.mixup_rate, augmentation.polarity_rate, augmentation.time_shift_fraction) > 0
+    assert augmentation.gain_db[0] < augmentation.gain_db[1]
+    assert augmentation.frequency_masks > 0
+    assert augmentation.time_masks > 0
+    assert augmentation.time_warp_frames == 0
+    assert (fit.epochs, fit.batch_size, fit.optimizer, fit.final_weights, fit.top_k) == (30, 32, "adam", "top_k", 4)
+    assert (fit.beta1, fit.beta2, fit.weight_decay, fit.validate_every_steps) == (0.9, 0.999, 0, 10_000)
+    schedule = fit.schedule
+    assert (schedule.schedule, schedule.learning_rate, schedule.decay_power) == ("polynomial", 1e-4, 1)
+    assert schedule.warmup_steps == 0

@@ -141,3 +141,22 @@ def test_chart_without_any_value_is_still_drawn(kind: str) -> None:
     nulls = chart(kind, Series(label="a", x=[1.0, 2.0], y=[None, None]))
     assert "<svg" in figure_svg(empty)
     assert "<svg" in figure_svg(nulls)
+
+
+@pytest.mark.parametrize(
+    ("names", "lie"),
+    [
+        ([str(k) for k in range(12)], False),
+        (["Dog", "Cat", "Cow", "Hen", "Pig", "Rat", "Owl"], False),
+        (["Dog bark", "Sea wave", "Baby cry", "Rooster", "Cat", "Rain", "Wind"], True),
+        (["Dog", "Fire crackling"], True),
+    ],
+)
+def test_bars_lie_down_where_their_names_need_the_room(names: list[str], lie: bool) -> None:
+    figure = chart("bar", Series(label="a", x=names, y=[float(k) for k in range(len(names))]))
+    svg = figure_svg(figure)
+    assert set(names) <= set(texts(svg))
+    wide, high = (float(size) for size in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    # Lying bars grow with their number; standing ones have one height.
+    assert (high == 250) != lie
+    assert wide == 400

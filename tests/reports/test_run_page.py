@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import InputError
-from earmark.reports import run_page
+from earmark.reports import figures_page, run_page
 from earmark.reports.run_page import write_run_page
 
 MakeRun = Callable[..., Path]
@@ -230,7 +230,7 @@ def test_broken_files_give_one_clear_line_each(make_run: MakeRun, tmp_path: Path
 def test_figures_past_the_size_of_a_page_are_named(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_page, "MOST_FIGURE_BYTES", 60_000)
+    monkeypatch.setattr(figures_page, "MOST_FIGURE_BYTES", 60_000)
     page, outline = page_of(make_run(), tmp_path)
     assert "figures/clip_hard.json is left out, because the page would grow past 20 MB" in words(outline)
     assert 'id="figure-table"' in page

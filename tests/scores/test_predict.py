@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
+from earmark.data.chunking import Chunking
 from earmark.data.clips import whole_clips
 from earmark.data.dataset import open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.models.tagger import load_model
 from earmark.scores.predict import clip_scores, excerpt_scores
+from earmark.scores.scorer import model_scorer
 from tests.conftest import RATE_HZ, sound
 
 CPU = torch.device("cpu")
@@ -65,6 +68,30 @@ def test_excerpt_scores_keep_the_order_given(small_dataset: Path, small_run: Pat
     tagger, pack = load_model(small_run), open_pack(open_dataset(small_dataset), RATE_HZ)
     clips = whole_clips(pack, np.arange(36))
     backwards = clips.at(np.arange(36)[::-1])
-    one = excerpt_scores(tagger, pack, clips, device=CPU)
-    other = excerpt_scores(tagger, pack, backwards, device=CPU)
+    one = excerpt_scores(model_scorer(tagger, CPU), pack, clips)
+    other = excerpt_scores(model_scorer(tagger, CPU), pack, backwards)
     np.testing.assert_allclose(one, other[::-1], rtol=0, atol=1e-5)
+
+
+def test_a_model_of_chunks_gives_an_excerpt_the_mean_of_them(odd_clips: Path, small_run: Path) -> None:
+    pack, tagger = open_pack(open_dataset(odd_clips), RATE_HZ), load_model(small_run)
+    chunking = Chunking(chunk_s=0.4, min_chunk_s=0.1)
+    tagger.config = tagger.config.model_copy(update={"chunking": chunking})
+    clips = whole_clips(pack, np.arange(pack.num_clips)[::-1])
+    scores = excerpt_scores(model_scorer(tagger, CPU), pack, clips)
+    rows, same = clip_scores(tagger, pack, clips.clip_index, device=CPU)
+    np.testing.assert_array_equal(scores, same)
+    assert rows.tolist() == clips.clip_index.tolist()
+    with torch.inference_mode():
+        for row, got in zip(clips.clip_index, scores, strict=True):
+            waveform = torch.from_numpy(pack.clip(row).copy())[None]
+            parts = [waveform[:, a:b] for a, b in chunking.bounds(waveform.shape[1], RATE_HZ)]
+            said = torch.stack([tagger(part, torch.tensor([part.shape[1]])).clipwise[0] for part in parts])
+            np.testing.assert_allclose(got, said.mean(0), rtol=0, atol=1e-5)
+    assert {len(chunking.bounds(int(n), RATE_HZ)) for n in clips.num_samples} == {1, 2, 3, 6}
+
+
+def test_a_pack_at_another_rate_is_refused(odd_clips: Path, small_run: Path) -> None:
+    pack = open_pack(open_dataset(odd_clips), 8000)
+    with pytest.raises(ValueError, match="the pack must be at the scorer's 16000 Hz, it is at 8000 Hz"):
+        clip_scores(load_model(small_run), pack, np.arange(3), device=CPU)

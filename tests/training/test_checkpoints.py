@@ -1,14 +1,26 @@
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from earmark.errors import InputError
-from earmark.tensor_files import load_tensors, load_weights, save_tensors
+from earmark.tensor_files import load_tensors, load_weights, read_about, save_tensors
 from earmark.training.checkpoints import average_weights, load_state, save_state
 
 
 def model() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def recording_reads(path: Path, read: list[str]):
+    """A safetensors file that notes the tensors that are read of it."""
+    with safe_open(path, framework="pt") as file:
+        yield SimpleNamespace(keys=file.keys, metadata=file.metadata, get_tensor=read.append)
 
 
 def trained(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
@@ -82,3 +94,19 @@ def test_a_cut_checkpoint_is_refused(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match=r"a\.safetensors: must be a whole safetensors file"):
         load_tensors(path)
+    with pytest.raises(InputError, match=r"a\.safetensors: must be a whole safetensors file"):
+        read_about(path)
+
+
+def test_what_stands_beside_the_tensors_is_read_without_them(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"w": torch.zeros(100)}, {"epoch": 3})
+    told = load_tensors(path)[1]
+    read = []
+    monkeypatch.setattr("earmark.tensor_files.safe_open", lambda *_, **__: recording_reads(path, read))
+    assert read_about(path) == told == {"epoch": 3}
+    assert not read
+    load_tensors(path)
+    assert read == ["w"]
+    with pytest.raises(InputError, match=r"there is no .*b\.safetensors"):
+        read_about(tmp_path / "b.safetensors")

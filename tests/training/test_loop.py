@@ -250,3 +250,23 @@ def test_a_range_that_training_never_reached_is_said(feed: Feed, tmp_path: Path,
     chosen = settings(epochs=3, patience=1, final_weights="range", average_from_epoch=3)
     fit(small_tagger(), feed, values(0.5, 0.4), chosen, tmp_path, device=CPU)
     assert "final weights: the last, because training ended before epoch 3" in caplog.text
+
+
+@pytest.mark.parametrize("final", [{}, {"final_weights": "top_k", "top_k": 2}])
+def test_a_frozen_backbone_is_only_passed_through(feed: Feed, tmp_path: Path, final: dict) -> None:
+    tagger = small_tagger()
+    before = {name: tensor.clone() for name, tensor in tagger.state_dict().items()}
+    tagger.freeze_backbone()
+    seen = []
+
+    def look(module, inputs, output) -> None:
+        seen.append((module.training, torch.is_grad_enabled(), output.requires_grad))
+
+    tagger.backbone.register_forward_hook(look)
+    fit(tagger, feed, values(0.1, 0.2, 0.3), settings(**final), tmp_path, device=CPU)
+    # In training as in scoring, and BatchNorm is not looked at again once weights are averaged.
+    assert seen == [(False, False, False)] * 3 * feed.steps_per_epoch
+    for name, tensor in tagger.state_dict().items():
+        assert torch.equal(tensor, before[name]) == (not name.startswith("head.")), name
+    optimized = load_tensors(tmp_path / "checkpoints" / "last.safetensors")[0]
+    assert {name.split(".")[1] for name in optimized if name.startswith("optimizer.")} == {"0", "1"}

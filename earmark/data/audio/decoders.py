@@ -79,12 +79,7 @@ def open_decoder(path: Path) -> Decoder:
     descriptor = _open(path)
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise AudioError("directory")
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioError("not a file")
-        if status.st_size == 0:
-            raise AudioError("empty", "the file has no bytes")
+        check_status(status)
         container = container_of(os.pread(descriptor, 12, 0))
         cut = cut_found(descriptor, status.st_size, container)
         if cut:
@@ -97,6 +92,16 @@ def open_decoder(path: Path) -> Decoder:
         decoder.close()
         raise AudioError("empty", "the header tells of no samples")
     return decoder
+
+
+def check_status(status: os.stat_result) -> None:
+    """Raises AudioError unless it is that of a file with something in it."""
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError("directory")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError("not a file")
+    if status.st_size == 0:
+        raise AudioError("empty", "the file has no bytes")
 
 
 def _open(path: Path) -> int:

@@ -7,28 +7,14 @@ from earmark.data.exporting.content import Content
 from earmark.data.exporting.joining import Pieces
 from earmark.data.exporting.placing import Audio
 from earmark.data.exporting.summary import Written
-from earmark.data.exporting.text_tables import changed_names, plain_names
-from earmark.data.exporting.tracks import tracks_of
+from earmark.data.exporting.text_tables import plain_names
+from earmark.data.exporting.tracks import tracks_of, write_tables
 
 
 def write(content: Content, audio: Audio) -> Written:
     """Places the recordings and writes their label tracks."""
-    tracks = tracks_of(content, audio)
     tags = plain_names(content.dataset.vocabulary.tags, r"\t", " ")
-    for _, name, events in tracks.tables():
-        path = audio.folder / f"{name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(_lines(events, tags)), "utf-8", newline="\n")
-    return Written(
-        clips=tracks.content.num_clips,
-        labels=0,
-        events=len(tracks.events),
-        tables=int(tracks.annotated.sum()),
-        files=len(tracks.paths),
-        problems=tracks.problems,
-        losses=(*tracks.losses, *changed_names(tracks.content, tags)),
-        notes=tuple(tracks.notes),
-    )
+    return write_tables(tracks_of(content, audio), audio, ".txt", lambda _, events: "".join(_lines(events, tags)), tags)
 
 
 def _lines(events: Pieces, tags: list[str]) -> list[str]:

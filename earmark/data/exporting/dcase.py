@@ -26,7 +26,7 @@ from earmark.data.exporting.text_tables import (
     whole_ms,
     write_rows,
 )
-from earmark.data.tables import SPLITS
+from earmark.data.tables import CLIP_SPLITS
 from earmark.errors import counted
 
 # The table of clips by what annotators were asked for.
@@ -47,7 +47,7 @@ def write(content: Content, audio: Audio) -> Written:
     filename, split, table = (np.array(values, object)[placed] for values in (names, splits, tables))
     tags = plain_names(content.dataset.vocabulary.tags, *NO_COMMA)
     num_tables = 0
-    for name in SPLITS:
+    for name in CLIP_SPLITS:
         here = np.flatnonzero(split == name)
         num_tables += _write_split(
             audio.folder / "metadata" / name, content.at(here), filename[here], table[here], tags

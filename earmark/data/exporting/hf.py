@@ -22,7 +22,7 @@ from earmark.data.exporting.file_names import clip_file_names
 from earmark.data.exporting.placing import Audio, clip_files, cut_note
 from earmark.data.exporting.summary import Written
 from earmark.data.statements import IntArray
-from earmark.data.tables import SPLITS
+from earmark.data.tables import CLIP_SPLITS
 from earmark.errors import counted
 
 NO_SPLIT = "train"
@@ -57,7 +57,7 @@ def write(content: Content, audio: Audio) -> Written:
     content = content.at(placed)
     names, split = [names[index] for index in placed], np.array(splits, object)[placed]
     rows = _rows(content, names)
-    tables = {name: rows.filter(pa.array(split == name)) for name in SPLITS if (split == name).any()}
+    tables = {name: rows.filter(pa.array(split == name)) for name in CLIP_SPLITS if (split == name).any()}
     is_json = all(_tells_types(table, rows) for table in tables.values())
     for name, table in tables.items():
         folder = audio.folder / name

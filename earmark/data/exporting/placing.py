@@ -3,7 +3,6 @@
 import os
 import posixpath
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from earmark.data.audio.decoders import check_status
 from earmark.data.audio.problems import AudioError, Problem
 from earmark.data.audio.reading import inspect_audio, read_audio
 from earmark.data.exporting.content import Content, SecondsArray
@@ -134,12 +134,7 @@ def _check_file(path: Path) -> None:
         raise AudioError("dangling link" if path.is_symlink() else "missing") from error
     except PermissionError as error:
         raise AudioError("permission denied") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError("directory")
-    if not stat.S_ISREG(status.st_mode):
-        raise AudioError("not a file")
-    if not status.st_size:
-        raise AudioError("empty", "the file has no bytes")
+    check_status(status)
 
 
 def cut_note(content: Content, audio: Audio) -> Iterator[str]:

@@ -11,8 +11,8 @@ from earmark.data.exporting.content import Content
 from earmark.data.exporting.joining import Pieces
 from earmark.data.exporting.placing import Audio
 from earmark.data.exporting.summary import Written
-from earmark.data.exporting.text_tables import changed_names, plain_names
-from earmark.data.exporting.tracks import tracks_of
+from earmark.data.exporting.text_tables import plain_names
+from earmark.data.exporting.tracks import tracks_of, write_tables
 from earmark.data.inspection import in_order
 
 COLUMNS = (
@@ -28,20 +28,11 @@ def write(content: Content, audio: Audio) -> Written:
     tracks = tracks_of(content, audio)
     # A cell that begins with a quote would be read as a quoted one.
     tags = plain_names(content.dataset.vocabulary.tags, r'\t|^\s*"', " ")
-    for path, name, events in tracks.tables():
-        table = audio.folder / f"{name}.Table.1.selections.txt"
-        table.parent.mkdir(parents=True, exist_ok=True)
-        table.write_text("".join(_lines(events, tags, rate_hz[path])), "utf-8", newline="\n")
-    return Written(
-        clips=tracks.content.num_clips,
-        labels=0,
-        events=len(tracks.events),
-        tables=int(tracks.annotated.sum()),
-        files=len(tracks.paths),
-        problems=(*unreadable, *tracks.problems),
-        losses=(*tracks.losses, *changed_names(tracks.content, tags)),
-        notes=tuple(tracks.notes),
-    )
+
+    def text_of(path: str, events: Pieces) -> str:
+        return "".join(_lines(events, tags, rate_hz[path]))
+
+    return write_tables(tracks, audio, ".Table.1.selections.txt", text_of, tags, unreadable)
 
 
 def _lines(events: Pieces, tags: list[str], rate_hz: int) -> list[str]:

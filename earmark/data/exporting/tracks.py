@@ -6,7 +6,7 @@ a cut one.
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from earmark.data.exporting.content import Content, SecondsArray, losses
 from earmark.data.exporting.file_names import FreeNames, recording_suffix, safe_path
 from earmark.data.exporting.joining import SAME_US, Pieces, joined
 from earmark.data.exporting.placing import Audio, Files
+from earmark.data.exporting.summary import Written
+from earmark.data.exporting.text_tables import changed_names
 from earmark.data.formats.imported import without_suffix
 from earmark.data.statements import BoolArray, IntArray
 from earmark.errors import counted
@@ -76,6 +78,38 @@ def tracks_of(content: Content, audio: Audio) -> Tracks:
         problems=problems,
         losses=[*_losses(content, recording, annotated, num_hidden), *losses(content, {"group"})],
         notes=list(_notes(content, recording, len(pieces), len(events))),
+    )
+
+
+def write_tables(
+    tracks: Tracks,
+    audio: Audio,
+    ending: str,
+    text_of: Callable[[str, Pieces], str],
+    tags: Sequence[str],
+    unreadable: Sequence[Problem] = (),
+) -> Written:
+    """Writes a text beside every annotated recording, and says what came of the export.
+
+    Args:
+        ending: what follows a recording's name in its text's.
+        text_of: a recording's path and events to its text.
+        tags: the vocabulary's, as they are written.
+        unreadable: recordings that were left out before.
+    """
+    for path, name, events in tracks.tables():
+        table = audio.folder / f"{name}{ending}"
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(text_of(path, events), "utf-8", newline="\n")
+    return Written(
+        clips=tracks.content.num_clips,
+        labels=0,
+        events=len(tracks.events),
+        tables=int(tracks.annotated.sum()),
+        files=len(tracks.paths),
+        problems=(*unreadable, *tracks.problems),
+        losses=(*tracks.losses, *changed_names(tracks.content, tags)),
+        notes=tuple(tracks.notes),
     )
 
 

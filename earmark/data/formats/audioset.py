@@ -25,6 +25,7 @@ from earmark.data.formats.audioset_tags import (
     places_of,
     read_class_list,
     split_mids,
+    tables_to_read,
     unknown_tags_note,
     vocabulary_of,
 )
@@ -32,7 +33,7 @@ from earmark.data.formats.files import find_audio
 from earmark.data.formats.imported import Imported, weak_labels
 from earmark.data.table_files import TableFile
 from earmark.data.tables import IntArray
-from earmark.errors import InputError, counted
+from earmark.errors import counted
 
 # Where people put the audio of each list, the usual first.
 _FOLDERS = {
@@ -67,10 +68,7 @@ def read(source: Path) -> Imported:
         InputError: there is no list of segments, or a line of one does not hold; with file and line.
     """
     folder = source if source.is_dir() else source.parent
-    files = find_tables(folder, (*_FOLDERS, CLASS_LIST))
-    paths = [files[name] for name in _FOLDERS if name in files] if source.is_dir() else [source]
-    if not paths:
-        raise InputError(f"{source}: must hold one of {', '.join(_FOLDERS)}, found none of them")
+    paths, files = tables_to_read(source, _FOLDERS, (CLASS_LIST,))
     tables = [_read_list(path) for path in paths]
     segments, segment = joined_segments(tables)
     line, mid = split_mids(joined_column(tables, "mids"))

@@ -24,13 +24,14 @@ from earmark.data.formats.audioset_tags import (
     places_of,
     read_class_list,
     read_display_names,
+    tables_to_read,
     unknown_tags_note,
     vocabulary_of,
 )
 from earmark.data.formats.files import find_audio
 from earmark.data.formats.imported import Imported, given_labels
 from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
-from earmark.errors import InputError, counted, first_few
+from earmark.errors import counted, first_few
 
 COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
 DISPLAY_NAMES = "mid_to_display_name.tsv"
@@ -62,10 +63,7 @@ def read(source: Path) -> Imported:
         InputError: there is no strong table, or a row of one does not hold; with file and line.
     """
     folder = source if source.is_dir() else source.parent
-    files = find_tables(folder, (*_FOLDERS, DISPLAY_NAMES, CLASS_LIST, FRAMED))
-    paths = [files[name] for name in _FOLDERS if name in files] if source.is_dir() else [source]
-    if not paths:
-        raise InputError(f"{source}: must hold one of {', '.join(_FOLDERS)}, found none of them")
+    paths, files = tables_to_read(source, _FOLDERS, (DISPLAY_NAMES, CLASS_LIST, FRAMED))
     tables = [_read_table(path) for path in paths]
     segments, segment = joined_segments(tables)
     mid = joined_column(tables, "mid")

@@ -32,6 +32,19 @@ def find_tables(folder: Path, names: Collection[str]) -> dict[str, Path]:
     return {name: found[name] for name in names if name in found}
 
 
+def tables_to_read(source: Path, names: Collection[str], others: Collection[str]) -> tuple[list[Path], dict[str, Path]]:
+    """The tables of some names that a folder has, or the source if it is one; and all tables by name, also others.
+
+    Raises:
+        InputError: the folder has none to read.
+    """
+    files = find_tables(source if source.is_dir() else source.parent, (*names, *others))
+    paths = [files[name] for name in names if name in files] if source.is_dir() else [source]
+    if not paths:
+        raise InputError(f"{source}: must hold one of {', '.join(names)}, found none of them")
+    return paths, files
+
+
 def first_lines(path: Path) -> list[bytes]:
     """The first lines of a file, as far as they fit in 4 KB; none if it cannot be read."""
     try:

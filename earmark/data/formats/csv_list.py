@@ -20,7 +20,7 @@ from earmark.data.csv_files import column_names
 from earmark.data.formats.files import FoundFiles, find_audio
 from earmark.data.formats.imported import Imported, clip_ids, shown, weak_labels, without_common_folder, without_suffix
 from earmark.data.table_files import CSV_SUFFIXES, TableFile, read_table_file
-from earmark.data.tables import CLIP_SCHEMA, LABELLED, SPLITS, columns_or_null, repeats
+from earmark.data.tables import CLIP_SCHEMA, CLIP_SPLITS, LABELLED, columns_or_null, repeats
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError, counted, did_you_mean, first_few
 
@@ -125,7 +125,7 @@ def _optional_columns(file: TableFile, first: npt.NDArray[np.int64]) -> dict[str
         table = file.table.set_column(file.table.column_names.index("split"), "split", pc.coalesce(usual, split))
         file = replace(file, table=table)
     columns = {
-        "split": file.words("split", SPLITS),
+        "split": file.words("split", CLIP_SPLITS),
         "fold": file.integers("fold"),
         "group": file.text("group"),
         "verified": file.flags("verified"),

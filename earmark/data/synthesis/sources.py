@@ -14,7 +14,7 @@ from earmark.data.layers import GIVEN
 from earmark.data.ontology import audioset_ontology, tag_nodes
 from earmark.data.packs import Pack
 from earmark.data.sampling import keys_of_names
-from earmark.data.splits import TEST, TRAIN, VALIDATION, named_splits
+from earmark.data.splits import TEACHER, TEST, TRAIN, VALIDATION, named_splits
 from earmark.data.synthesis.stretches import SILENCE_DB, active_parts
 from earmark.data.tables import SPLITS
 from earmark.data.vocabulary import Vocabulary
@@ -160,15 +160,16 @@ def split_sources(
 ) -> Sources:
     """The usable clips in splits that no group crosses.
 
-    Folds that are named and splits that the data set gives are kept. Where they divide a group, its clips in the
-    earlier split are passed over: test keeps what it has, then validation. A split that neither names is drawn from
-    the groups left to train, by a hash of seed and name, tag by tag, so that every split has each tag of three such
-    groups or more; with a share of 0 nothing is drawn.
+    Folds that are named and splits that the data set gives are kept; the clips for a teacher are trained on. Where they
+    divide a group, its clips in the earlier split are passed over: test keeps what it has, then validation. A split
+    that neither names is drawn from the groups left to train, by a hash of seed and name, tag by tag, so that every
+    split has each tag of three such groups or more; with a share of 0 nothing is drawn.
 
     Raises:
         InputError: a fold that is not there, the same fold for both, or a fold for a split that the data set has.
     """
     split, notes = named_splits(dataset, test_fold, validation_fold)
+    split[split == TEACHER] = TRAIN
     groups = dataset.groups()
     owner = np.zeros(int(groups.max(initial=-1)) + 1, np.int8)
     np.maximum.at(owner, groups, split)

@@ -4,24 +4,7 @@ import pytest
 from earmark.data.formats import audacity
 from earmark.data.formats.beside import Tally
 from earmark.errors import InputError
-
-
-def write(root, tables, audio=()):
-    for name, text in tables.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    for name in audio:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b".")
-    return root
-
-
-def labels(imported):
-    return [(row["clip"], row["tag"], row["onset"], row["offset"]) for row in imported.labels.to_pylist()]
-
-
-def clips(imported):
-    return [(row["clip"], row["path"], row["labelled"]) for row in imported.clips.to_pylist()]
+from tests.data.formats.trees import clips, labels, refused, write
 
 
 def test_recordings_with_their_tracks(tmp_path):
@@ -84,10 +67,7 @@ def test_what_a_track_may_hold(tmp_path):
 )
 def test_tracks_that_are_refused(tmp_path, text, said):
     write(tmp_path, {"a.txt": text}, ["a.wav"])
-    with pytest.raises(InputError) as caught:
-        audacity.read(tmp_path)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert said in refused(audacity.read, tmp_path)
 
 
 def test_a_track_whose_recording_is_gone_is_a_missing_clip(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 
 from earmark.data.formats import audioset
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA
-from earmark.errors import InputError
+from tests.data.formats.trees import paths_of, refused, tags_by_clip, tree, write
 
 HEADER = (
     "# Segments csv created Sun Mar  5 10:54:31 2017\n"
@@ -23,43 +23,17 @@ CLASSES = (
 )
 
 
-def write(root, **files):
-    """Tables by their names without `.csv`, audio files (given as None) by their paths."""
-    for name, text in files.items():
-        path = root / (name if text is None else f"{name}.csv")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("." if text is None else text, encoding="utf-8")
-    return root
-
-
-def audio(root, *paths):
-    return write(root, **dict.fromkeys(paths))
+def lists(root, **texts):
+    """Tables by their paths without `.csv`."""
+    return write(root, {f"{name}.csv": text for name, text in texts.items()})
 
 
 def published(root):
-    return write(root, balanced_train_segments=BALANCED, eval_segments=EVAL, class_labels_indices=CLASSES)
-
-
-def tags_by_clip(imported):
-    said = {clip: [] for clip in imported.clips["clip"].to_pylist()}
-    for row in imported.labels.to_pylist():
-        said[row["clip"]].append(row["tag"])
-    return said
-
-
-def paths_of(imported):
-    return dict(zip(imported.clips["clip"].to_pylist(), imported.clips["path"].to_pylist(), strict=True))
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        audioset.read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return lists(root, balanced_train_segments=BALANCED, eval_segments=EVAL, class_labels_indices=CLASSES)
 
 
 def test_the_published_lists(tmp_path):
-    audio(published(tmp_path), "--4gqARaEJE.wav", "Y-0RWZT-miFs.flac", "eval/Y0123456789a.m4a", "more.wav")
+    tree(published(tmp_path), "--4gqARaEJE.wav", "Y-0RWZT-miFs.flac", "eval/Y0123456789a.m4a", "more.wav")
     imported = audioset.read(tmp_path)
     assert imported.clips.schema == CLIP_SCHEMA
     assert imported.labels.schema == LABEL_SCHEMA
@@ -99,22 +73,22 @@ def test_the_published_lists(tmp_path):
 @pytest.mark.parametrize("rest", ["", "_30.000_40.000", "_30.0_40.0", "_30_40", "_30000_40000", "_30000"])
 @pytest.mark.parametrize("suffix", [".wav", ".FLAC"])
 def test_what_audio_may_be_called(tmp_path, prefix, rest, suffix):
-    write(tmp_path, balanced_train_segments=BALANCED)
+    lists(tmp_path, balanced_train_segments=BALANCED)
     path = f"audio/train/{prefix}_b_c-D_12_3{rest}{suffix}"
-    audio(tmp_path, path)
+    tree(tmp_path, path)
     assert paths_of(audioset.read(tmp_path))["_b_c-D_12_3_30000"] == path
 
 
 @pytest.mark.parametrize("rest", ["_30.500_36.500", "_30.5_36.5", "_30500_36500", "_30500"])
 def test_starts_between_seconds(tmp_path, rest):
-    write(tmp_path, eval_segments=EVAL)
-    audio(tmp_path, f"Y0123456789a{rest}.wav", "Y0123456789a_31_41.wav", "Y0123456789a_30_40.wav")
+    lists(tmp_path, eval_segments=EVAL)
+    tree(tmp_path, f"Y0123456789a{rest}.wav", "Y0123456789a_31_41.wav", "Y0123456789a_30_40.wav")
     assert paths_of(audioset.read(tmp_path)) == {"0123456789a_30500": f"Y0123456789a{rest}.wav"}
 
 
 def test_the_folder_of_its_own_list_comes_first(tmp_path):
-    audio(published(tmp_path), "old/0123456789a.wav", "train/0123456789a.wav", "eval/0123456789a.wav")
-    audio(tmp_path, "a/--4gqARaEJE.wav", "b/--4gqARaEJE.flac")
+    tree(published(tmp_path), "old/0123456789a.wav", "train/0123456789a.wav", "eval/0123456789a.wav")
+    tree(tmp_path, "a/--4gqARaEJE.wav", "b/--4gqARaEJE.flac")
     imported = audioset.read(tmp_path)
     assert paths_of(imported)["0123456789a_30500"] == "eval/0123456789a.wav"
     assert [(found.path, found.clip, found.kind, found.detail) for found in imported.problems] == [
@@ -125,7 +99,7 @@ def test_the_folder_of_its_own_list_comes_first(tmp_path):
 
 def test_a_file_called_by_id_alone_is_not_guessed_to_be_one_of_two_segments(tmp_path):
     text = HEADER + 'abc, 0.000, 10.000, "/m/068hy"\nabc, 30.000, 40.000, "/m/068hy"\nabd, 0.000, 10.000, "/m/068hy"\n'
-    audio(write(tmp_path, eval_segments=text), "abc.wav", "abc_30000.wav", "abd.wav")
+    tree(lists(tmp_path, eval_segments=text), "abc.wav", "abc_30000.wav", "abd.wav")
     imported = audioset.read(tmp_path)
     assert paths_of(imported) == {"abc_0": "abc", "abc_30000": "abc_30000.wav", "abd_0": "abd.wav"}
     assert imported.clips["group"].to_pylist() == ["abc", "abc", "abd"]
@@ -135,7 +109,7 @@ def test_a_file_called_by_id_alone_is_not_guessed_to_be_one_of_two_segments(tmp_
 
 
 def test_without_a_class_list_tags_are_named_by_the_ontology(tmp_path):
-    write(tmp_path, eval_segments=HEADER + 'abc, 0.000, 10.000, "/m/09x0r,/m/0bt9lr,/m/not_there"\n')
+    lists(tmp_path, eval_segments=HEADER + 'abc, 0.000, 10.000, "/m/09x0r,/m/0bt9lr,/m/not_there"\n')
     imported = audioset.read(tmp_path)
     assert imported.vocabulary.tags == ("/m/not_there", "Dog", "Speech")
     assert imported.vocabulary.ids == ("/m/not_there", "/m/0bt9lr", "/m/09x0r")
@@ -148,7 +122,7 @@ def test_without_a_class_list_tags_are_named_by_the_ontology(tmp_path):
 def test_the_class_list_is_the_vocabulary_in_its_own_order(tmp_path):
     classes = "index,mid,display_name\n2,/m/c,Bark\n0,/m/a,Bark\n1,/m/b,Howl\n3,/m/d,Yip\n"
     text = HEADER + 'abc, 0.000, 10.000, "/m/c,/m/y,/m/b"\nabd, 0.000, 10.000, "/m/x,/m/y"\n'
-    imported = audioset.read(write(tmp_path, eval_segments=text, **{"deep/er/class_labels_indices": classes}))
+    imported = audioset.read(lists(tmp_path, eval_segments=text, **{"deep/er/class_labels_indices": classes}))
     assert imported.vocabulary.tags == ("Bark (/m/a)", "Howl", "Bark (/m/c)", "Yip")
     assert tags_by_clip(imported) == {"abc_0": ["Howl", "Bark (/m/c)"], "abd_0": []}
     assert imported.notes[2:4] == (
@@ -158,8 +132,8 @@ def test_the_class_list_is_the_vocabulary_in_its_own_order(tmp_path):
 
 
 def test_a_list_alone_and_lists_in_folders(tmp_path):
-    write(tmp_path, **{"csv/unbalanced_train_segments": BALANCED, "my_segments": EVAL})
-    audio(tmp_path, "--4gqARaEJE.wav", "0123456789a.wav")
+    lists(tmp_path, **{"csv/unbalanced_train_segments": BALANCED, "my_segments": EVAL})
+    tree(tmp_path, "--4gqARaEJE.wav", "0123456789a.wav")
     assert audioset.read(tmp_path).notes[0] == "read: csv/unbalanced_train_segments.csv, 3 segments, split train"
     alone = audioset.read(tmp_path / "my_segments.csv")
     assert alone.audio_root == tmp_path
@@ -178,7 +152,7 @@ def test_lines_that_people_write(tmp_path):
         'abe, 0.000, 10.000, ""\r\n'
         "abc, 30.000, 40.000, /m/068hy"
     )
-    imported = audioset.read(write(tmp_path, eval_segments=text))
+    imported = audioset.read(lists(tmp_path, eval_segments=text))
     assert tags_by_clip(imported) == {
         "abc_30000": ["Dog", "Domestic animals, pets", "Speech"],
         "abd_30000": ["Speech"],
@@ -191,7 +165,7 @@ def test_lines_that_people_write(tmp_path):
 
 
 def test_lists_without_segments(tmp_path):
-    imported = audioset.read(write(tmp_path, eval_segments=HEADER))
+    imported = audioset.read(lists(tmp_path, eval_segments=HEADER))
     assert (imported.clips.num_rows, imported.labels.num_rows, imported.vocabulary.tags) == (0, 0, ())
 
 
@@ -213,23 +187,23 @@ def test_lists_without_segments(tmp_path):
     ],
 )
 def test_a_line_that_does_not_hold_is_refused(tmp_path, line, said):
-    write(tmp_path, eval_segments=f'{EVAL}\n{line}\nabd, 0.000, 10.000, "/m/09x0r"\n{line}\n')
+    lists(tmp_path, eval_segments=f'{EVAL}\n{line}\nabd, 0.000, 10.000, "/m/09x0r"\n{line}\n')
     where = f"{tmp_path}/eval_segments.csv:6"
-    assert refused(tmp_path) == f"{where}: {said}; 2 such rows, the next on line 8"
+    assert refused(audioset.read, tmp_path) == f"{where}: {said}; 2 such rows, the next on line 8"
 
 
 def test_a_segment_is_in_one_split(tmp_path):
-    write(
+    lists(
         tmp_path, balanced_train_segments=BALANCED, eval_segments=EVAL + '-0RWZT-miFs, 420.000, 430.000, "/m/068hy"\n'
     )
-    assert refused(tmp_path) == (
+    assert refused(audioset.read, tmp_path) == (
         f"{tmp_path}/eval_segments.csv:5: a segment must be in one split, found it in balanced_train_segments.csv too"
         ' (clip "-0RWZT-miFs_420000")'
     )
 
 
 def test_a_segment_in_both_training_lists_is_one_clip(tmp_path):
-    write(tmp_path, balanced_train_segments=BALANCED, unbalanced_train_segments=HEADER + 'c, 0, 10, "/m/1"\n')
+    lists(tmp_path, balanced_train_segments=BALANCED, unbalanced_train_segments=HEADER + 'c, 0, 10, "/m/1"\n')
     (tmp_path / "unbalanced_train_segments.csv").write_text(BALANCED.replace("/m/05zppz", "/m/068hy"))
     imported = audioset.read(tmp_path)
     assert imported.clips.num_rows == 3
@@ -238,28 +212,30 @@ def test_a_segment_in_both_training_lists_is_one_clip(tmp_path):
 
 
 def test_class_lists_that_do_not_hold_are_refused(tmp_path):
-    write(tmp_path, eval_segments=EVAL)
+    lists(tmp_path, eval_segments=EVAL)
     path = tmp_path / "class_labels_indices.csv"
     path.write_text("index,mid,display_name\n0,/m/a,A\n1,/m/b,B\n2,/m/a,C\n")
-    assert refused(tmp_path) == f'{path}:4: mid must stand once, got "/m/a" again, first at line 2'
+    assert refused(audioset.read, tmp_path) == f'{path}:4: mid must stand once, got "/m/a" again, first at line 2'
     path.write_text("index,mid,name\n0,/m/a,A\n")
-    assert refused(tmp_path) == (
+    assert refused(audioset.read, tmp_path) == (
         f"{path}:1: columns mid, display_name are required, display_name not found; there are index, mid, name"
     )
 
 
 def test_files_that_are_no_text_and_folders_without_lists_are_refused(tmp_path):
-    assert refused(tmp_path) == (
+    assert refused(audioset.read, tmp_path) == (
         f"{tmp_path}: must hold one of balanced_train_segments.csv, unbalanced_train_segments.csv, "
         "validation_segments.csv, eval_segments.csv, found none of them"
     )
     (tmp_path / "eval_segments.csv").write_bytes(HEADER.encode() + b'abc, 0, 10, "\xe9"\n')
-    assert refused(tmp_path) == f"{tmp_path}/eval_segments.csv:4: the file must be UTF-8, found byte 0xe9"
+    assert (
+        refused(audioset.read, tmp_path) == f"{tmp_path}/eval_segments.csv:4: the file must be UTF-8, found byte 0xe9"
+    )
 
 
 def test_where_the_layout_is_found(tmp_path):
-    assert not audioset.is_at(audio(tmp_path, "a/eval_segments.csv.wav"))
-    write(tmp_path, **{"deep/in/unbalanced_train_segments": BALANCED, "my": EVAL, "other": "path,tags\na,b\n"})
+    assert not audioset.is_at(tree(tmp_path, "a/eval_segments.csv.wav"))
+    lists(tmp_path, **{"deep/in/unbalanced_train_segments": BALANCED, "my": EVAL, "other": "path,tags\na,b\n"})
     assert audioset.is_at(tmp_path)
     assert audioset.is_at(tmp_path / "my.csv")
     assert not audioset.is_at(tmp_path / "other.csv")

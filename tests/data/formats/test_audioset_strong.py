@@ -1,7 +1,7 @@
 import pytest
 
 from earmark.data.formats import audioset, audioset_strong
-from earmark.errors import InputError
+from tests.data.formats.trees import refused, write
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 TRAIN = HEADER + (
@@ -15,31 +15,19 @@ NAMES = "/m/0bt9lr\tDog\n/m/053hz1\tCheering\n/t/dd00077\tMechanisms\n/m/09x0r\t
 CLASSES = 'index,mid,display_name\n0,/m/09x0r,Speech\n1,/m/0bt9lr,"Dog, dogs"\n2,/m/053hz1,Cheering\n'
 
 
-def write(root, train=TRAIN, evaluation=EVAL, names=NAMES, classes=None, audio=()):
+def published(root, train=TRAIN, evaluation=EVAL, names=NAMES, classes=None, audio=()):
     texts = {
         "audioset_train_strong.tsv": train,
         "audioset_eval_strong.tsv": evaluation,
         "mid_to_display_name.tsv": names,
         "class_labels_indices.csv": classes,
-        **dict.fromkeys(audio, "."),
     }
-    for name, text in texts.items():
-        if text is not None:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text)
-    return root
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        audioset_strong.read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return write(root, {name: text for name, text in texts.items() if text is not None}, audio)
 
 
 def test_the_published_tables(tmp_path):
     audio = ("train/-a_b-C_12_3.wav", "eval/Yeeeeeeeeeee_470.000_476.000.flac", "eval/Y-a_b-C_12_3.wav")
-    imported = audioset_strong.read(write(tmp_path, audio=audio))
+    imported = audioset_strong.read(published(tmp_path, audio=audio))
     assert imported.clips.select(["clip", "path", "split", "group", "labelled"]).to_pydict() == {
         "clip": ["-a_b-C_12_3_30000", "s9d-2nhuJCQ_0", "eeeeeeeeeee_470000"],
         "path": ["train/-a_b-C_12_3.wav", "s9d-2nhuJCQ", "eval/Yeeeeeeeeeee_470.000_476.000.flac"],
@@ -69,7 +57,7 @@ def test_the_published_tables(tmp_path):
 
 
 def test_a_class_list_is_the_vocabulary(tmp_path):
-    imported = audioset_strong.read(write(tmp_path, classes=CLASSES))
+    imported = audioset_strong.read(published(tmp_path, classes=CLASSES))
     assert imported.vocabulary.tags == ("Speech", "Dog, dogs", "Cheering")
     assert imported.labels["tag"].to_pylist() == ["Dog, dogs", "Dog, dogs", "Cheering", "Dog, dogs"]
     # Its only label is outside the vocabulary; it was listened to all the same.
@@ -84,14 +72,14 @@ def test_a_class_list_is_the_vocabulary(tmp_path):
 
 def test_mids_that_the_display_names_lack_follow_by_the_ontology_names(tmp_path):
     names = "\ufeff/m/053hz1\tCheer\r\n\r\n"
-    imported = audioset_strong.read(write(tmp_path, evaluation=EVAL.replace("/m/0bt9lr", "/m/zzz"), names=names))
+    imported = audioset_strong.read(published(tmp_path, evaluation=EVAL.replace("/m/0bt9lr", "/m/zzz"), names=names))
     assert imported.vocabulary.tags == ("Cheer", "/m/zzz", "Dog", "Mechanisms")
     assert imported.not_annotated == ()
     assert "tags without a display name are their mids: /m/zzz" in imported.notes
 
 
 def test_a_table_alone_without_names(tmp_path):
-    write(tmp_path, names=None, audio=["Yeeeeeeeeeee.wav"])
+    published(tmp_path, names=None, audio=["Yeeeeeeeeeee.wav"])
     imported = audioset_strong.read(tmp_path / "audioset_eval_strong.tsv")
     assert imported.clips.select(["clip", "path", "split"]).to_pylist() == [
         {"clip": "eeeeeeeeeee_470000", "path": "Yeeeeeeeeeee.wav", "split": "test"}
@@ -102,7 +90,7 @@ def test_a_table_alone_without_names(tmp_path):
 
 def test_events_without_length_are_left_out_and_the_framed_table_is_not_read(tmp_path):
     more = "s9d-2nhuJCQ_0\t4.000\t4.000\t/m/0bt9lr\ns9d-2nhuJCQ_0\t5.000\t4.000\t/m/0bt9lr\n"
-    write(tmp_path, train=TRAIN + more + "ddddddddddd_0\t1.000\t1.000\t/m/0bt9lr\n")
+    published(tmp_path, train=TRAIN + more + "ddddddddddd_0\t1.000\t1.000\t/m/0bt9lr\n")
     framed = tmp_path / "audioset_eval_strong_framed_posneg.tsv"
     framed.write_text(HEADER.replace("label", "label\tpresent") + "s9d-2nhuJCQ_0\t0.960\t1.920\t/m/04rlf\tPRESENT\n")
     imported = audioset_strong.read(tmp_path)
@@ -113,16 +101,16 @@ def test_events_without_length_are_left_out_and_the_framed_table_is_not_read(tmp
         "not read: audioset_eval_strong_framed_posneg.tsv, which labels frames of 0.96 s, not events" in imported.notes
     )
     assert not audioset_strong.is_at(framed)
-    assert refused(framed).startswith(f'{framed}:1: unknown column "present"')
+    assert refused(audioset_strong.read, framed).startswith(f'{framed}:1: unknown column "present"')
 
 
 def test_the_same_event_twice_is_one_statement(tmp_path):
-    imported = audioset_strong.read(write(tmp_path, evaluation=EVAL + EVAL.removeprefix(HEADER)))
+    imported = audioset_strong.read(published(tmp_path, evaluation=EVAL + EVAL.removeprefix(HEADER)))
     assert imported.labels["clip"].to_pylist().count("eeeeeeeeeee_470000") == 1
 
 
 def test_clips_are_called_as_in_the_weak_lists(tmp_path):
-    write(tmp_path / "strong")
+    published(tmp_path / "strong")
     weak = '# YTID, start_seconds, end_seconds, positive_labels\n-a_b-C_12_3, 30.000, 40.000, "/m/0bt9lr"\n'
     (tmp_path / "balanced_train_segments.csv").write_text(weak)
     of_weak, of_strong = (reader.read(tmp_path).clips.to_pylist()[0] for reader in (audioset, audioset_strong))
@@ -143,13 +131,13 @@ def test_clips_are_called_as_in_the_weak_lists(tmp_path):
     ],
 )
 def test_a_row_that_does_not_hold_is_refused(tmp_path, row, said):
-    write(tmp_path, evaluation=f"{EVAL}{row}\n")
-    assert refused(tmp_path) == f"{tmp_path}/audioset_eval_strong.tsv:3: {said}"
+    published(tmp_path, evaluation=f"{EVAL}{row}\n")
+    assert refused(audioset_strong.read, tmp_path) == f"{tmp_path}/audioset_eval_strong.tsv:3: {said}"
 
 
 def test_a_segment_is_in_one_split(tmp_path):
-    write(tmp_path, evaluation=EVAL + "s9d-2nhuJCQ_0\t0.000\t10.000\t/t/dd00077\n")
-    assert refused(tmp_path) == (
+    published(tmp_path, evaluation=EVAL + "s9d-2nhuJCQ_0\t0.000\t10.000\t/t/dd00077\n")
+    assert refused(audioset_strong.read, tmp_path) == (
         f"{tmp_path}/audioset_eval_strong.tsv:3: a segment must be in one split, found it in audioset_train_strong.tsv "
         'too (clip "s9d-2nhuJCQ_0")'
     )
@@ -163,15 +151,18 @@ def test_a_segment_is_in_one_split(tmp_path):
     ],
 )
 def test_display_names_that_do_not_hold_are_refused(tmp_path, names, said):
-    assert refused(write(tmp_path, names=names)) == f"{tmp_path}/mid_to_display_name.tsv:2: {said}"
+    assert (
+        refused(audioset_strong.read, published(tmp_path, names=names))
+        == f"{tmp_path}/mid_to_display_name.tsv:2: {said}"
+    )
 
 
 def test_where_the_layout_is_found(tmp_path):
     assert not audioset_strong.is_at(tmp_path)
-    assert refused(tmp_path) == (
+    assert refused(audioset_strong.read, tmp_path) == (
         f"{tmp_path}: must hold one of audioset_train_strong.tsv, audioset_eval_strong.tsv, found none of them"
     )
-    write(tmp_path / "deep" / "in")
+    published(tmp_path / "deep" / "in")
     assert audioset_strong.is_at(tmp_path)
     table = tmp_path / "some.tsv"
     table.write_text(EVAL)

@@ -1,7 +1,7 @@
 import pytest
 
 from earmark.data.formats import fsd50k
-from earmark.errors import InputError
+from tests.data.formats.trees import refused, tags_by_clip, write
 
 DEV = """fname,labels,mids,split
 64760,"Electric_guitar,Guitar,Music","/m/02sgy,/m/0342h,/m/04rlf",train
@@ -22,32 +22,13 @@ TABLES = {"dev.csv": DEV, "eval.csv": EVAL, "vocabulary.csv": VOCABULARY}
 AUDIO = ("dev_audio/64760.wav", "dev_audio/16399.wav", "dev_audio/100.wav", "eval_audio/37199.wav", "eval_audio/1.wav")
 
 
-def write(root, tables=TABLES, audio=AUDIO, folder="FSD50K.ground_truth"):
-    (root / folder).mkdir(parents=True, exist_ok=True)
-    for name, text in tables.items():
-        (root / folder / name).write_text(text)
-    for name in audio:
-        (root / f"FSD50K.{name}").parent.mkdir(parents=True, exist_ok=True)
-        (root / f"FSD50K.{name}").write_bytes(b".")
-    return root
-
-
-def tags_by_clip(imported):
-    said = {clip: [] for clip in imported.clips["clip"].to_pylist()}
-    for row in imported.labels.to_pylist():
-        said[row["clip"]].append(row["tag"])
-    return said
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        fsd50k.read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def published(root, tables=TABLES, audio=AUDIO, folder="FSD50K.ground_truth"):
+    texts = {f"{folder}/{name}".removeprefix("/"): text for name, text in tables.items()}
+    return write(root, texts, [f"FSD50K.{name}" for name in audio])
 
 
 def test_the_published_archives(tmp_path):
-    imported = fsd50k.read(write(tmp_path))
+    imported = fsd50k.read(published(tmp_path))
     assert imported.clips.select(["clip", "path", "split", "group"]).to_pydict() == {
         "clip": ["64760", "16399", "100", "37199", "1"],
         "path": [f"FSD50K.{name}" for name in AUDIO],
@@ -70,13 +51,13 @@ def test_the_published_archives(tmp_path):
 
 
 def test_the_vocabulary_has_no_header_and_gives_order_and_ids(tmp_path):
-    vocabulary = fsd50k.read(write(tmp_path)).vocabulary
+    vocabulary = fsd50k.read(published(tmp_path)).vocabulary
     assert vocabulary.tags == ("Electric_guitar", "Fill_(with_liquid)", "Guitar", "Liquid", "Music")
     assert vocabulary.ids == ("/m/02sgy", "/m/07rv9rh", "/m/0342h", "/m/04k94", "/m/04rlf")
 
 
 def test_notes(tmp_path):
-    write(tmp_path, audio=(*AUDIO, "dev_audio/7.wav", "dev_audio/8.wav"))
+    published(tmp_path, audio=(*AUDIO, "dev_audio/7.wav", "dev_audio/8.wav"))
     (tmp_path / "FSD50K.metadata").mkdir()
     (tmp_path / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").write_text("{}")
     assert fsd50k.read(tmp_path).notes == (
@@ -91,7 +72,7 @@ def test_notes(tmp_path):
 
 
 def test_without_a_vocabulary_tags_are_sorted(tmp_path):
-    imported = fsd50k.read(write(tmp_path, {"eval.csv": EVAL}))
+    imported = fsd50k.read(published(tmp_path, {"eval.csv": EVAL}))
     assert imported.vocabulary.tags == ("Guitar", "Liquid", "Music", "Owl")
     assert imported.vocabulary.ids is None
     assert imported.notes[1:3] == (
@@ -102,13 +83,13 @@ def test_without_a_vocabulary_tags_are_sorted(tmp_path):
 
 @pytest.mark.parametrize("folder", ["", "labels", "FSD50K.ground_truth", "here", "here/FSD50K.ground_truth"])
 def test_tables_lie_flat_or_in_a_folder(tmp_path, folder):
-    write(tmp_path, folder=folder)
+    published(tmp_path, folder=folder)
     assert fsd50k.is_at(tmp_path)
     assert fsd50k.read(tmp_path).clips["path"].to_pylist() == [f"FSD50K.{name}" for name in AUDIO]
 
 
 def test_one_table_as_the_source_has_its_audio_beside_its_folder(tmp_path):
-    source = write(tmp_path) / "FSD50K.ground_truth" / "eval.csv"
+    source = published(tmp_path) / "FSD50K.ground_truth" / "eval.csv"
     assert fsd50k.is_at(source)
     imported = fsd50k.read(source)
     assert imported.audio_root == tmp_path
@@ -119,19 +100,19 @@ def test_one_table_as_the_source_has_its_audio_beside_its_folder(tmp_path):
 
 
 def test_a_name_in_both_tables_is_two_clips_each_with_its_own_file(tmp_path):
-    write(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "100")}, (*AUDIO, "eval_audio/100.wav"))
+    published(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "100")}, (*AUDIO, "eval_audio/100.wav"))
     clips = fsd50k.read(tmp_path).clips
     assert clips["clip"].to_pylist() == ["64760", "16399", "dev/100", "eval/100", "1"]
     assert clips["path"].to_pylist()[2:4] == ["FSD50K.dev_audio/100.wav", "FSD50K.eval_audio/100.wav"]
 
 
 def test_another_tables_file_of_the_same_name_is_not_taken(tmp_path):
-    write(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "100")}, ["eval_audio/100.wav"])
+    published(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "100")}, ["eval_audio/100.wav"])
     assert fsd50k.read(tmp_path).clips["path"].to_pylist()[2:4] == ["100", "FSD50K.eval_audio/100.wav"]
 
 
 def test_names_have_a_suffix_or_not_and_copies_may_have_another(tmp_path):
-    write(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "37199.wav").replace("1,", "1.wav,")}, AUDIO[:4])
+    published(tmp_path, {**TABLES, "eval.csv": EVAL.replace("37199", "37199.wav").replace("1,", "1.wav,")}, AUDIO[:4])
     (tmp_path / "FSD50K.eval_audio" / "37199.wav").rename(tmp_path / "FSD50K.eval_audio" / "37199.flac")
     clips = fsd50k.read(tmp_path).clips
     assert clips["clip"].to_pylist()[3:] == ["37199", "1"]
@@ -139,14 +120,14 @@ def test_names_have_a_suffix_or_not_and_copies_may_have_another(tmp_path):
 
 
 def test_a_name_that_two_files_have_is_a_problem_of_its_clip(tmp_path):
-    imported = fsd50k.read(write(tmp_path, audio=(*AUDIO, "dev_audio/again/100.wav")))
+    imported = fsd50k.read(published(tmp_path, audio=(*AUDIO, "dev_audio/again/100.wav")))
     (problem,) = imported.problems
     assert (problem.clip, problem.kind, problem.outcome) == ("100", "unclear", "left out")
     assert imported.clips["path"].to_pylist()[2] == "100"
 
 
 def test_a_clip_without_a_tag_is_said(tmp_path):
-    imported = fsd50k.read(write(tmp_path, {**TABLES, "eval.csv": "fname,labels,mids\n1,,\n2,Music,/m/04rlf\n"}))
+    imported = fsd50k.read(published(tmp_path, {**TABLES, "eval.csv": "fname,labels,mids\n1,,\n2,Music,/m/04rlf\n"}))
     assert tags_by_clip(imported)["1"] == []
     assert "1 clip has no tag in the table: counted as having none of the tags" in imported.notes
 
@@ -168,27 +149,31 @@ def test_a_clip_without_a_tag_is_said(tmp_path):
     ],
 )
 def test_tables_that_are_refused(tmp_path, name, text, said):
-    assert said in refused(write(tmp_path, {**TABLES, name: text}))
+    assert said in refused(fsd50k.read, published(tmp_path, {**TABLES, name: text}))
 
 
 def test_two_tables_side_by_side_are_refused(tmp_path):
-    write(tmp_path, folder="a")
-    write(tmp_path, folder="b")
-    assert "must hold one dev.csv, found 2: a/dev.csv, b/dev.csv; give the folder of one data set" in refused(tmp_path)
+    published(tmp_path, folder="a")
+    published(tmp_path, folder="b")
+    assert "must hold one dev.csv, found 2: a/dev.csv, b/dev.csv; give the folder of one data set" in refused(
+        fsd50k.read, tmp_path
+    )
 
 
 def test_other_sources_are_not_this_layout(tmp_path):
-    write(tmp_path, {"dev.csv": "path,tags\na,b\n", "eval.csv": "\x00"}, folder="")
+    published(tmp_path, {"dev.csv": "path,tags\na,b\n", "eval.csv": "\x00"}, folder="")
     (tmp_path / "Dog" / "dev.csv").mkdir(parents=True)
     (tmp_path / "train.csv").write_text(EVAL)
     assert not fsd50k.is_at(tmp_path)
     assert not fsd50k.is_at(tmp_path / "train.csv")
     assert not fsd50k.is_at(tmp_path / "FSD50K.dev_audio")
-    assert "layout fsd50k must be dev.csv or eval.csv, found another file" in refused(tmp_path / "train.csv")
-    assert "must hold dev.csv or eval.csv, found none of these" in refused(tmp_path / "FSD50K.dev_audio")
+    assert "layout fsd50k must be dev.csv or eval.csv, found another file" in refused(
+        fsd50k.read, tmp_path / "train.csv"
+    )
+    assert "must hold dev.csv or eval.csv, found none of these" in refused(fsd50k.read, tmp_path / "FSD50K.dev_audio")
 
 
 def test_tables_without_rows(tmp_path):
     tables = {name: text.split("\n")[0] + "\n" for name, text in TABLES.items() if name != "vocabulary.csv"}
-    imported = fsd50k.read(write(tmp_path, tables, audio=()))
+    imported = fsd50k.read(published(tmp_path, tables, audio=()))
     assert imported.clips.num_rows == imported.labels.num_rows == len(imported.vocabulary) == 0

@@ -2,6 +2,7 @@ import pytest
 
 from earmark.data.formats import fsdkaggle
 from earmark.errors import InputError
+from tests.data.formats.trees import tags_by_clip, write
 
 TRAIN_2018 = """fname,label,manually_verified,freesound_id,license
 00044347.wav,Hi-hat,0,28739,Attribution
@@ -41,28 +42,16 @@ TABLES_2019 = {
 }
 
 
-def write(root, files, *audio):
-    for name, text in {**files, **dict.fromkeys(audio, ".")}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
-def tags_by_clip(imported):
-    said = {clip: [] for clip in imported.clips["clip"].to_pylist()}
-    for row in imported.labels.to_pylist():
-        said[row["clip"]].append(row["tag"])
-    return said
-
-
 def test_2018_as_published(tmp_path):
     write(
         tmp_path,
         TABLES_2018,
-        "FSDKaggle2018.audio_train/00044347.wav",
-        "FSDKaggle2018.audio_train/001ca53d.wav",
-        "FSDKaggle2018.audio_test/00326aa9.wav",
-        "FSDKaggle2018.audio_test/0038a046.wav",
+        [
+            "FSDKaggle2018.audio_train/00044347.wav",
+            "FSDKaggle2018.audio_train/001ca53d.wav",
+            "FSDKaggle2018.audio_test/00326aa9.wav",
+            "FSDKaggle2018.audio_test/0038a046.wav",
+        ],
     )
     imported = fsdkaggle.read_2018(tmp_path)
     assert imported.clips.select(["clip", "path", "split", "group", "verified", "labelled"]).to_pydict() == {
@@ -100,7 +89,7 @@ def test_2018_as_published(tmp_path):
 def test_2018_of_the_competition_names_no_recordings_and_pads_its_test_set(tmp_path):
     train = "fname,label,manually_verified\n00044347.wav,Hi-hat,0\n"
     tables = {"train.csv": train, "test_post_competition.csv": PADDING_2018}
-    write(tmp_path, tables, "audio_train/00044347.wav", "audio_test/00063640.wav", "audio_test/stray.wav")
+    write(tmp_path, tables, ["audio_train/00044347.wav", "audio_test/00063640.wav", "audio_test/stray.wav"])
     imported = fsdkaggle.read_2018(tmp_path)
     assert imported.clips["clip"].to_pylist() == ["00044347", "00326aa9"]
     assert imported.clips["group"].to_pylist() == ["audio_train/00044347.wav", "355125"]
@@ -127,10 +116,12 @@ def test_2019_as_published(tmp_path):
     write(
         tmp_path,
         TABLES_2019,
-        "FSDKaggle2019.audio_train_curated/0006ae4e.wav",
-        "FSDKaggle2019.audio_train_curated/f76181c4.wav",
-        "FSDKaggle2019.audio_train_noisy/00097e21.wav",
-        "FSDKaggle2019.audio_test/d527f12d.wav",
+        [
+            "FSDKaggle2019.audio_train_curated/0006ae4e.wav",
+            "FSDKaggle2019.audio_train_curated/f76181c4.wav",
+            "FSDKaggle2019.audio_train_noisy/00097e21.wav",
+            "FSDKaggle2019.audio_test/d527f12d.wav",
+        ],
     )
     imported = fsdkaggle.read_2019(tmp_path)
     assert imported.clips.select(["clip", "path", "split", "group", "verified", "labelled"]).to_pydict() == {
@@ -167,7 +158,7 @@ def test_2019_of_the_competition(tmp_path):
         "train_curated.csv": 'fname,labels\n0006ae4e.wav,"Bark,Slam"\n',
         "train_noisy.csv": "fname,labels\n00097e21,Bark\n",
     }
-    write(tmp_path, tables, "train_curated/0006ae4e.wav", "train_noisy/00097e21.wav", "test/4260ebea.wav")
+    write(tmp_path, tables, ["train_curated/0006ae4e.wav", "train_noisy/00097e21.wav", "test/4260ebea.wav"])
     imported = fsdkaggle.read_2019(tmp_path)
     paths = ["train_curated/0006ae4e.wav", "train_noisy/00097e21.wav"]
     assert imported.clips["path"].to_pylist() == imported.clips["group"].to_pylist() == paths
@@ -183,7 +174,7 @@ def test_2019_of_the_competition(tmp_path):
 
 
 def test_one_table_as_the_source(tmp_path):
-    write(tmp_path, TABLES_2019, "FSDKaggle2019.audio_train_noisy/00097e21.wav")
+    write(tmp_path, TABLES_2019, ["FSDKaggle2019.audio_train_noisy/00097e21.wav"])
     imported = fsdkaggle.read_2019(tmp_path / "FSDKaggle2019.meta" / "train_noisy_post_competition.csv")
     assert imported.clips["path"].to_pylist() == ["FSDKaggle2019.audio_train_noisy/00097e21.wav"]
     assert len(imported.vocabulary) == 4

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from earmark.data.formats import psla_json
-from earmark.errors import InputError
+from tests.data.formats.trees import paths_of, refused, tags_by_clip, write
 
 CLASSES = (
     "index,mid,display_name\n"
@@ -14,38 +14,16 @@ CLASSES = (
 )
 
 
-def write(root, *entries, name="train_data.json", classes=None, audio=()):
-    root.mkdir(parents=True, exist_ok=True)
-    for path in audio:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(".")
-    if classes is not None:
-        (root / "class_labels_indices.csv").write_text(classes)
+def list_of(root, *entries, name="train_data.json", classes=None, audio=()):
     data = [{"wav": str(wav), "labels": labels} for wav, labels in entries]
-    (root / name).write_text(json.dumps({"data": data}, indent=1))
-    return root / name
-
-
-def tags_by_clip(imported):
-    said = {clip: [] for clip in imported.clips["clip"].to_pylist()}
-    for row in imported.labels.to_pylist():
-        said[row["clip"]].append(row["tag"])
-    return said
-
-
-def paths_of(imported):
-    return dict(zip(imported.clips["clip"].to_pylist(), imported.clips["path"].to_pylist(), strict=True))
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        psla_json.read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    tables = {name: json.dumps({"data": data}, indent=1)}
+    if classes is not None:
+        tables["class_labels_indices.csv"] = classes
+    return write(root, tables, audio) / name
 
 
 def test_a_list_from_another_machine(tmp_path):
-    source = write(
+    source = list_of(
         tmp_path,
         ("/data/sls/audioset/bal/Y-a_b_30.000.wav", "/m/0bt9lr,/m/09x0r"),
         ("/data/sls/audioset/bal/b.wav", "/m/05zppz"),
@@ -85,8 +63,8 @@ def test_a_list_from_another_machine(tmp_path):
 
 def test_files_that_are_where_the_list_says(tmp_path):
     audio = ["lists/a/x.wav", "lists/b/x.wav", "y.wav", "far/z.wav"]
-    write(tmp_path, audio=audio)
-    source = write(
+    list_of(tmp_path, audio=audio)
+    source = list_of(
         tmp_path / "lists",
         ("a/x.wav", "/m/0bt9lr"),
         (tmp_path / "lists/b/x.wav", "/m/0bt9lr"),
@@ -105,7 +83,7 @@ def test_files_that_are_where_the_list_says(tmp_path):
 
 
 def test_of_several_files_of_a_name_the_most_alike_folder_counts(tmp_path):
-    source = write(
+    source = list_of(
         tmp_path,
         ("/old/set/train/x.wav", "/m/0bt9lr"),
         ("/old/set/eval/x.wav", "/m/0bt9lr"),
@@ -124,25 +102,25 @@ def test_of_several_files_of_a_name_the_most_alike_folder_counts(tmp_path):
 
 
 def test_two_entries_never_share_a_file_that_was_found_by_its_name(tmp_path):
-    source = write(tmp_path, ("/old/a/x.wav", "/m/0bt9lr"), ("/old/b/x.wav", "/m/09x0r"), audio=["x.wav"])
+    source = list_of(tmp_path, ("/old/a/x.wav", "/m/0bt9lr"), ("/old/b/x.wav", "/m/09x0r"), audio=["x.wav"])
     imported = psla_json.read(source)
     assert imported.clips["path"].to_pylist() == ["/old/a/x.wav", "/old/b/x.wav"]
     assert [found.detail for found in imported.problems] == ["2 entries fit x.wav"] * 2
-    source = write(tmp_path, ("/old/a/x.wav", "/m/0bt9lr"), ("x.wav", "/m/09x0r"))
+    source = list_of(tmp_path, ("/old/a/x.wav", "/m/0bt9lr"), ("x.wav", "/m/09x0r"))
     imported = psla_json.read(source)
     assert imported.clips["path"].to_pylist() == ["/old/a/x.wav", "x.wav"]
     assert [(found.path, found.detail) for found in imported.problems] == [("/old/a/x.wav", "2 entries fit x.wav")]
 
 
 def test_a_file_named_twice_has_the_tags_of_both(tmp_path):
-    source = write(tmp_path, ("x.wav", "/m/0bt9lr"), ("y.wav", "/m/0bt9lr"), ("./x.wav", "/m/09x0r"), audio=["x.wav"])
+    source = list_of(tmp_path, ("x.wav", "/m/0bt9lr"), ("y.wav", "/m/0bt9lr"), ("./x.wav", "/m/09x0r"), audio=["x.wav"])
     imported = psla_json.read(source)
     assert tags_by_clip(imported) == {"x": ["Dog", "Speech"], "y": ["Dog"]}
     assert "1 entries name a file again; its tags are joined" in imported.notes
 
 
 def test_names_for_mids_and_commas_in_names(tmp_path):
-    source = write(
+    source = list_of(
         tmp_path,
         ("x.wav", "Dog,Male speech, man speaking,/m/09x0r"),
         ("y.wav", "Male speech, man speaking, Nobody ,Dog"),
@@ -161,13 +139,13 @@ def test_names_for_mids_and_commas_in_names(tmp_path):
 def test_of_names_that_begin_alike_the_longest_is_meant(tmp_path):
     classes = 'index,mid,display_name\n0,/m/1,Speech\n1,/m/2,"Speech, far"\n2,/m/3,"far, near"\n'
     imported = psla_json.read(
-        write(tmp_path, ("x.wav", "Speech,far, near"), ("y.wav", "Speech, far, near"), classes=classes)
+        list_of(tmp_path, ("x.wav", "Speech,far, near"), ("y.wav", "Speech, far, near"), classes=classes)
     )
     assert tags_by_clip(imported) == {"x": ["Speech", "far, near"], "y": ["Speech, far"]}
 
 
 def test_names_without_a_class_list(tmp_path):
-    imported = psla_json.read(write(tmp_path, ("x.wav", "rain, dog"), ("y.wav", "dog")))
+    imported = psla_json.read(list_of(tmp_path, ("x.wav", "rain, dog"), ("y.wav", "dog")))
     assert imported.vocabulary.tags == ("dog", "rain")
     assert imported.vocabulary.ids is None
     assert tags_by_clip(imported) == {"x": ["dog", "rain"], "y": ["dog"]}
@@ -177,8 +155,8 @@ def test_names_without_a_class_list(tmp_path):
 
 
 def test_the_class_list_may_lie_in_the_folder_above(tmp_path):
-    write(tmp_path, classes=CLASSES)
-    imported = psla_json.read(write(tmp_path / "datafiles", ("x.wav", "/m/0bt9lr")))
+    list_of(tmp_path, classes=CLASSES)
+    imported = psla_json.read(list_of(tmp_path / "datafiles", ("x.wav", "/m/0bt9lr")))
     assert imported.vocabulary.tags[-1] == "Silence"
 
 
@@ -197,7 +175,7 @@ def test_the_class_list_may_lie_in_the_folder_above(tmp_path):
     ],
 )
 def test_the_split_is_read_from_the_name(tmp_path, name, split):
-    assert psla_json.read(write(tmp_path, ("x.wav", "a"), name=name)).clips["split"].to_pylist() == [split]
+    assert psla_json.read(list_of(tmp_path, ("x.wav", "a"), name=name)).clips["split"].to_pylist() == [split]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +200,7 @@ def test_the_split_is_read_from_the_name(tmp_path, name, split):
 )
 def test_a_list_that_does_not_hold_is_refused(tmp_path, text, said):
     (tmp_path / "list.json").write_text(text)
-    assert refused(tmp_path / "list.json") == f"{tmp_path}/list.json{said}"
+    assert refused(psla_json.read, tmp_path / "list.json") == f"{tmp_path}/list.json{said}"
 
 
 def test_what_else_entries_tell_is_said(tmp_path):
@@ -233,9 +211,9 @@ def test_what_else_entries_tell_is_said(tmp_path):
 
 
 def test_where_the_layout_is_found(tmp_path):
-    assert psla_json.is_at(write(tmp_path, ("a.wav", "b")))
+    assert psla_json.is_at(list_of(tmp_path, ("a.wav", "b")))
     (tmp_path / "other.json").write_text('{"data": [{"file": 1}]}')
     (tmp_path / "odd.json").mkdir()
     (tmp_path / "list.csv").write_text('"data","wav"')
     assert not any(psla_json.is_at(tmp_path / name) for name in ("other.json", "odd.json", "list.csv", "none.json", ""))
-    assert refused(tmp_path) == f"{tmp_path}: layout psla-json is a file, found a folder"
+    assert refused(psla_json.read, tmp_path) == f"{tmp_path}: layout psla-json is a file, found a folder"

@@ -2,7 +2,7 @@ import pytest
 
 from earmark.data.formats import raven
 from earmark.data.formats.beside import names_meant
-from earmark.errors import InputError
+from tests.data.formats.trees import clips, labels, refused, write
 
 HEADER = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
 
@@ -14,31 +14,6 @@ def table(*rows, columns=("Annotation",)):
         "\t".join([number, view, "1", begin, end, "0", "8000", *more]) for number, view, begin, end, *more in rows
     ]
     return "\n".join(lines) + "\n"
-
-
-def write(root, tables, audio=()):
-    for name, text in tables.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    for name in audio:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b".")
-    return root
-
-
-def labels(imported):
-    return [(row["clip"], row["tag"], row["onset"], row["offset"]) for row in imported.labels.to_pylist()]
-
-
-def clips(imported):
-    return [(row["clip"], row["path"], row["labelled"]) for row in imported.clips.to_pylist()]
-
-
-def refused(source):
-    with pytest.raises(InputError) as caught:
-        raven.read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_selection_counts_once_for_all_its_views(tmp_path):
@@ -139,7 +114,7 @@ def test_several_recordings_without_their_offsets_are_refused(tmp_path):
     columns = ("Begin File", "Annotation")
     rows = [("1", "Spectrogram 1", "1", "2", "r1.wav", "Wren"), ("2", "Spectrogram 1", "61", "62", "r2.wav", "Wren")]
     write(tmp_path, {"all.txt": table(*rows, columns=columns)}, ["r1.wav", "r2.wav"])
-    assert "all.txt:1: a table of 2 recordings must have the column File Offset (s)" in refused(tmp_path)
+    assert "all.txt:1: a table of 2 recordings must have the column File Offset (s)" in refused(raven.read, tmp_path)
     write(tmp_path, {"all.txt": table(rows[0], columns=columns)})
     assert labels(raven.read(tmp_path)) == [("r1", "Wren", 1.0, 2.0)]
 
@@ -160,7 +135,7 @@ def test_decimal_commas_and_selections_without_duration(tmp_path):
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, said):
-    assert said in refused(write(tmp_path, {"a.txt": text}, ["a.wav"]))
+    assert said in refused(raven.read, write(tmp_path, {"a.txt": text}, ["a.wav"]))
 
 
 def test_one_table_as_the_source(tmp_path):
@@ -175,7 +150,7 @@ def test_what_does_not_look_like_it(tmp_path):
     assert not raven.is_at(tmp_path / "a.txt")
     assert not raven.is_at(tmp_path / "a.wav")
     assert "must hold Raven selection tables (columns Begin Time (s), End Time (s)), found none among 2" in refused(
-        tmp_path
+        raven.read, tmp_path
     )
 
 

@@ -1,0 +1,139 @@
+"""A clip to look at and to listen to, as a figure: log-mel, sound and labelled events, with curves above them."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import torch
+
+from earmark.data.audio.problems import AudioError
+from earmark.data.audio.reading import Int16Array, read_audio
+from earmark.data.dataset import Dataset
+from earmark.data.layers import GIVEN
+from earmark.data.statements import WEAK
+from earmark.errors import InputError, did_you_mean
+from earmark.features import PRESETS, LogMel
+from earmark.figures import ClipFigure, Event, Series
+from earmark.timing import seconds_from_samples
+
+FRONT_END = PRESETS["psl"]
+RATE_HZ = FRONT_END.rate_hz
+MOST_FRAMES = 600
+"""Columns of a picture; a page shows it some 500 wide."""
+
+RANGE_DB = 80.0
+MOST_AUDIO_S = 120.0
+"""A longer clip has a picture only: a page holds its sounds itself, and should open on a phone."""
+
+_FLOOR_DB = 10 * math.log10(FRONT_END.power_floor)
+
+
+def clip_figure(
+    dataset: Dataset,
+    row: int,
+    waveform: Int16Array,
+    *,
+    title: str,
+    caption: str,
+    alt: str,
+    curves: Sequence[Series] = (),
+    estimated: Sequence[Event] = (),
+    layer: str = GIVEN,
+) -> ClipFigure:
+    """The figure of a clip; its reference events are the strong labels of the layer.
+
+    Args:
+        row: of the clip table.
+        waveform: the clip's, as `clip_waveform` gives it.
+        curves: scores over the clip's seconds.
+        estimated: events that a model found.
+
+    Raises:
+        InputError: there is no such layer.
+    """
+    duration_s = seconds_from_samples(len(waveform), RATE_HZ)
+    heard = duration_s <= MOST_AUDIO_S
+    return ClipFigure(
+        title=title,
+        caption=caption if heard else f"{caption} Without its sound, which is longer than {MOST_AUDIO_S:g} s.",
+        alt=alt,
+        clip=str(dataset.clips["clip"][row]),
+        duration_s=duration_s,
+        log_mel=log_mel_picture(waveform).tolist(),
+        curves=list(curves),
+        reference=labelled_events(dataset, row, layer),
+        estimated=list(estimated),
+        audio=ogg_base64(waveform) if heard else None,
+    )
+
+
+def clip_row(dataset: Dataset, name: str) -> int:
+    """The row of the clip table that a clip's name stands in.
+
+    Raises:
+        InputError: there is no such clip.
+    """
+    found = np.flatnonzero(dataset.column("clip") == name)
+    if not len(found):
+        known = dataset.clips["clip"].to_pylist()
+        raise InputError(f'{dataset.folder}: there is no clip "{name}"{did_you_mean(name, known)}')
+    return int(found[0])
+
+
+def clip_waveform(dataset: Dataset, row: int) -> Int16Array:
+    """A clip at 16 kHz, int16 (sample,), from its recording: no pack is made for the sake of one clip.
+
+    Raises:
+        InputError: the recording cannot be read.
+    """
+    path = dataset.audio_path(row)
+    ends = [dataset.clips[name][row].as_py() for name in ("onset", "offset")]
+    try:
+        return read_audio(path, RATE_HZ, *ends)[0]
+    except AudioError as error:
+        raise InputError(f"{path}: the clip cannot be shown, {error}") from error
+
+
+def labelled_events(dataset: Dataset, row: int, layer: str = GIVEN) -> list[Event]:
+    """The strong labels of a clip that are in force after a layer, value at least .5, by tag and onset."""
+    said = dataset.statements(layer)
+    own = said.at((said.clip_index == row) & (said.onset != WEAK) & (said.value >= 0.5))
+    return [
+        Event(tag=dataset.vocabulary.tags[tag], onset=float(onset), offset=float(offset))
+        for tag, onset, offset in zip(own.tag_index, own.onset, own.offset, strict=True)
+    ]
+
+
+def log_mel_picture(waveform: Int16Array) -> npt.NDArray[np.uint8]:
+    """The log-mel of a waveform at 16 kHz as grey levels, (mel, frame), the lowest mel first; at most 600 frames.
+
+    255 is the loudest cell and 0 whatever is 80 dB or more under it; digital silence is 0. Neighbouring frames of a
+    long clip are put together by their mean power, so that a click stays to be seen.
+
+    >>> log_mel_picture(np.zeros(16000, np.int16)).shape, int(log_mel_picture(np.zeros(16000, np.int16)).max())
+    ((64, 101), 0)
+    """
+    features, _ = LogMel(FRONT_END)(torch.from_numpy(np.array(waveform[None])))
+    power = 10 ** (features[0].double().numpy() / 10)
+    width = -(-len(power) // MOST_FRAMES)
+    firsts = np.arange(0, len(power), width)
+    together = np.add.reduceat(power, firsts) / np.diff(firsts, append=len(power))[:, None]
+    level_db = 10 * np.log10(together)
+    top_db = max(float(level_db.max()), _FLOOR_DB + RANGE_DB)
+    levels = np.rint((level_db - top_db + RANGE_DB) * (255 / RANGE_DB))
+    picture: npt.NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8).T
+    return picture
+
+
+def ogg_base64(waveform: Int16Array) -> str:
+    """A waveform at 16 kHz as Ogg Vorbis in base64, as a page holds it."""
+    written = io.BytesIO()
+    # In blocks: the encoder keeps a whole write on its stack.
+    with soundfile.SoundFile(written, "w", RATE_HZ, 1, format="OGG", subtype="VORBIS") as file:
+        for first in range(0, len(waveform), RATE_HZ):
+            file.write(waveform[first : first + RATE_HZ])
+    return base64.b64encode(written.getvalue()).decode("ascii")

@@ -1,0 +1,84 @@
+"""Figures on a page, within the size that a page may have; and a page of nothing but figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from earmark import __version__
+from earmark.figures import write_figure
+from earmark.files import write_text
+from earmark.reports.render import environment, figure_html
+from earmark.reports.run_files import AnyFigure, one_line
+
+MOST_FIGURE_BYTES = 17_000_000  # so that a page stays under 20 MB, which phones still open
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Figures as HTML, and a line for each that is not shown."""
+
+    elements: list[Markup]
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: figures by name, and lines that say why others are not there."""
+
+    heading: str
+    figures: Sequence[tuple[str, AnyFigure]]
+    words: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def write_figures_page(out: Path, *, kicker: str, title: str, lede: str, sections: Sequence[Section]) -> Path:
+    """Writes a page of figures to `out`, and the figures as data beside it; returns the folder of these.
+
+    The folder is named as the page, with `-figures` in place of its suffix.
+
+    Args:
+        kicker: the kind of page, above its title.
+        lede: what is shown, in a sentence.
+    """
+    folder = out.with_name(f"{out.stem}-figures")
+    for section in sections:
+        for name, figure in section.figures:
+            write_figure(folder, name, figure)
+    shown = [(section, _drawn_section(section, folder.name)) for section in sections]
+    template = environment().get_template("figures.html")
+    write_text(out, template.render(kicker=kicker, title=title, lede=lede, sections=shown, version=__version__))
+    return folder
+
+
+def drawn(figures: Sequence[tuple[str, AnyFigure | str]], folder: str = "figures") -> Drawn:
+    """Figures by name as elements of a page, as many as it may hold; a line stands for a figure that cannot be read.
+
+    Args:
+        folder: where the figures lie as data, to be named.
+    """
+    found = Drawn([], [])
+    used = 0
+    for name, figure in figures:
+        if isinstance(figure, str):
+            found.lines.append(figure)
+            continue
+        source = f"{folder}/{name}.json"
+        try:
+            element = figure_html(figure, name, source)
+        except ValueError as error:
+            found.lines.append(f"{source} cannot be shown: {one_line(error)}")
+            continue
+        size = len(element.encode())
+        if used + size > MOST_FIGURE_BYTES:
+            found.lines.append(f"{source} is left out, because the page would grow past 20 MB")
+            continue
+        used += size
+        found.elements.append(element)
+    return found
+
+
+def _drawn_section(section: Section, folder: str) -> Drawn:
+    found = drawn(section.figures, folder)
+    return Drawn(found.elements, [*found.lines, *section.lines])

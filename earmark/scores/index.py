@@ -1,0 +1,75 @@
+"""The index of a score store: of which excerpt which rows are, in `index.parquet`, read a column at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from earmark.data.clips import Excerpts
+from earmark.data.dataset import Dataset
+from earmark.errors import InputError
+
+IntArray = npt.NDArray[np.int64]
+
+
+def index_of_clips(dataset: Dataset, rows: IntArray, training: IntArray) -> pa.Table:
+    """The index of whole clips by their row, a row of scores each.
+
+    Args:
+        training: the rows of the training split.
+    """
+    nothing = pa.nulls(len(rows), pa.float64())
+    return _index(dataset, rows, nothing, nothing, training)
+
+
+def index_of_chunks(dataset: Dataset, chunks: Excerpts, rate_hz: int, training: IntArray) -> pa.Table:
+    """The index of chunks of clips, a row of scores each.
+
+    Args:
+        training: the rows of the training split.
+    """
+    onset, offset = chunks.onset_samples / rate_hz, (chunks.onset_samples + chunks.num_samples) / rate_hz
+    return _index(dataset, chunks.clip_index, onset, offset, training)
+
+
+def _index(dataset: Dataset, rows: IntArray, onset: Any, offset: Any, training: IntArray) -> pa.Table:
+    return pa.table(
+        {
+            "clip": dataset.clips["clip"].take(pa.array(rows)),
+            "onset": onset,
+            "offset": offset,
+            "first_row": np.arange(len(rows)),
+            "rows": np.ones(len(rows), np.int64),
+            "in_training": np.isin(rows, training),
+        }
+    )
+
+
+@contextmanager
+def index_file(folder: Path, **options: Any) -> Iterator[Any]:
+    """The index as a Parquet file to read columns of."""
+    path = folder / "index.parquet"
+    try:
+        # By its name, see `read_table_file`.
+        with pa.parquet.ParquetFile(path, **options) as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read, {(error.strerror or str(error)).lower()}") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a Parquet file, {str(error).splitlines()[0]}") from error
+
+
+def places_among(folder: Path, clips: pa.ChunkedArray) -> IntArray:
+    """The place of each excerpt's clip among some clips by name, (excerpt,); -1 where it is none of them."""
+    # Each name is looked up once, however many chunks the clip has.
+    with index_file(folder, read_dictionary=["clip"]) as file:
+        names = file.read(columns=["clip"])["clip"].unify_dictionaries().combine_chunks()
+    among = pc.fill_null(pc.index_in(names.dictionary, clips.combine_chunks()), -1)
+    place: IntArray = np.asarray(among, dtype=np.int64)[np.asarray(names.indices)]
+    return place
