@@ -11,7 +11,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import counted
 from earmark.figures import ClipFigure, Series
-from earmark.relabel.chunk_figures import check_tags, labels_in_words
+from earmark.relabel.chunk_figures import labels_in_words
 from earmark.relabel.chunks import FloatArray
 from earmark.scores.store import ScoreStore
 
@@ -65,7 +65,7 @@ def chunk_clip_figures(
 
 
 def _chunk_scores(store: ScoreStore, dataset: Dataset, whole: Excerpts) -> ChunkScores:
-    check_tags(store, dataset)
+    store.check_tags(dataset)
     chunks, score_row = store.chunks_of(dataset, whole, RATE_HZ)
     assert store.chunking is not None
     return ChunkScores(store.chunking.chunk_s, chunks, store.read(score_row))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
-from earmark.errors import InputError, did_you_mean, first_few
+from earmark.errors import InputError, first_few
 from earmark.figures import ChartFigure, Figure, Series, TableFigure, write_figure
 from earmark.relabel.chunks import Coverage, IntArray, coverage, shares_by_count, shares_by_coverage
 from earmark.scores.store import ScoreStore
@@ -106,18 +106,8 @@ def labels_in_words(layer: str) -> str:
     return "the given labels" if layer == GIVEN else f"layer {layer}"
 
 
-def check_tags(store: ScoreStore, dataset: Dataset) -> None:
-    """Raises InputError unless the scores are of the data set's tags, in their order."""
-    ours = dataset.vocabulary.tags
-    if store.tags == ours:
-        return
-    strange = [tag for tag in store.tags if tag not in ours] or [tag for tag in ours if tag not in store.tags]
-    what = f"{first_few(strange)} differ{did_you_mean(strange[0], ours)}" if strange else "their order differs"
-    raise InputError(f"{store.folder}: scores must have the {len(ours)} tags of {dataset.name}, {what}")
-
-
 def _covered(store: ScoreStore, dataset: Dataset, rows: IntArray, layer: str, threshold: float) -> ChunkCoverage:
-    check_tags(store, dataset)
+    store.check_tags(dataset)
     rows = np.sort(rows)
     endless = Excerpts(rows, np.zeros(len(rows), np.int64), np.full(len(rows), _ENDLESS, np.int64))
     chunks, score_row = store.chunks_of(dataset, endless, _ANY_RATE_HZ)

@@ -117,21 +117,22 @@ class ScoreStore:
         end = np.where(np.diff(place, append=-1) != 0, clips.num_samples[place], offset)
         return Excerpts(clips.clip_index[place], onset, end - onset), self.column("first_row")[found]
 
+    def check_tags(self, dataset: Dataset) -> None:
+        """Raises InputError unless the scores are of the data set's tags, in their order."""
+        ours = dataset.vocabulary.tags
+        if self.tags == ours:
+            return
+        strange = [tag for tag in self.tags if tag not in ours] or [tag for tag in ours if tag not in self.tags]
+        what = f"{first_few(strange)} differ{did_you_mean(strange[0], ours)}" if strange else "their order differs"
+        raise InputError(f"{self.folder}: scores must have the {len(ours)} tags of {dataset.name}, {what}")
+
     def of_clips(self, dataset: Dataset) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
         """The clips of a data set that have scores, by their row; the row of each one's scores; which are trained on.
 
         Raises:
             InputError: the scores have other tags than the data set, are of parts of clips, or of none of its clips.
         """
-        if self.tags != dataset.vocabulary.tags:
-            strange = [tag for tag in self.tags if tag not in dataset.vocabulary] or [
-                tag for tag in dataset.vocabulary.tags if tag not in self.tags
-            ]
-            what = f"{first_few(strange)} differ" if strange else "their order differs"
-            raise InputError(
-                f"{self.folder}: scores must have the {len(dataset.vocabulary)} tags of {dataset.name}, {what}"
-                f"{did_you_mean(strange[0], dataset.vocabulary.tags) if strange else ''}"
-            )
+        self.check_tags(dataset)
         whole = self.index["onset"].null_count == len(self.index) and pc.all(pc.equal(self.index["rows"], 1)).as_py()
         if not whole:
             raise InputError(f"{self.folder}: scores must be of whole clips, one row each; these are of parts of clips")
