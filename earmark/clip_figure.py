@@ -41,6 +41,7 @@ def clip_figure(
     caption: str,
     alt: str,
     curves: Sequence[Series] = (),
+    threshold: float | None = None,
     estimated: Sequence[Event] = (),
     layer: str = GIVEN,
 ) -> ClipFigure:
@@ -50,6 +51,7 @@ def clip_figure(
         row: of the clip table.
         waveform: the clip's, as `clip_waveform` gives it.
         curves: scores over the clip's seconds.
+        threshold: the score from which a tag is there, drawn as a line.
         estimated: events that a model found.
 
     Raises:
@@ -65,6 +67,7 @@ def clip_figure(
         duration_s=duration_s,
         log_mel=log_mel_picture(waveform).tolist(),
         curves=list(curves),
+        threshold=threshold,
         reference=labelled_events(dataset, row, layer),
         estimated=list(estimated),
         audio=ogg_base64(waveform) if heard else None,

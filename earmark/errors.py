@@ -11,6 +11,18 @@ class InputError(ValueError):
     """
 
 
+class OtherWorkError(InputError):
+    """A folder holds work of other settings than those asked for.
+
+    Attributes:
+        found: the message without its way out, for whoever knows a better one.
+    """
+
+    def __init__(self, found: str, way_out: str) -> None:
+        super().__init__(f"{found}; {way_out}")
+        self.found = found
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or the known ones.
 

@@ -25,11 +25,12 @@ from earmark.metrics.bootstrap import TagIntervals, bootstrap
 from earmark.metrics.tagging import average_precision_and_roc_auc, lwlrap, mean_over_tags, roc_auc
 from earmark.models.ensemble import Model, open_model
 from earmark.scores.predict import FloatArray, clip_scores
+from earmark.scores.seen import ancestors, seen_clips, warn_of_seen
 from earmark.tag_map import TagMap, read_tag_map
 
 log = logging.getLogger(__name__)
 
-METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_k")
+METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_3")
 
 
 def evaluate_model(
@@ -96,6 +97,8 @@ def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split:
     if split == "all":
         if same:
             log.warning("all clips include those that the model was trained and selected on: these figures flatter it")
+        else:
+            _warn_of_ancestors(trained_on, dataset, np.arange(dataset.num_clips), split)
         return np.arange(dataset.num_clips)
     folds = {(about.get("test_fold"), about.get("validation_fold")) for about in here} or {(None, None)}
     if len(folds) > 1:
@@ -119,12 +122,20 @@ def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split:
             split,
         )
     rows = splits.by_name()[split]
+    if split != "train":
+        _warn_of_ancestors(trained_on, dataset, rows, split)
     if not len(rows):
         there = ", ".join(f"{name} ({len(found)} clips)" for name, found in splits.by_name().items() if len(found))
         raise InputError(
             f"{dataset.name} must have a {split} split, it has {there}; use --split all, or train with --test-fold"
         )
     return rows
+
+
+def _warn_of_ancestors(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, rows: IntArray, split: str) -> None:
+    """Says what a model's teacher, or the model that it began with, has learned from among clips to evaluate on."""
+    seen = seen_clips(ancestors(trained_on), dataset)
+    warn_of_seen("a model that this one learned from", seen, rows, f" to evaluate on ({split})")
 
 
 def check_vocabulary(tagger: Model, dataset: Dataset) -> None:

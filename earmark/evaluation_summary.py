@@ -8,8 +8,6 @@ from earmark.errors import first_few
 from earmark.figures import ChartFigure, Series
 from earmark.files import read_json
 
-_SHOWN = {"map_at_k": "map_at_3"}
-
 
 def headline(run: Path) -> list[str]:
     """The run's mAP with its interval, a line for each split that it was evaluated on."""
@@ -42,7 +40,7 @@ def summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
         ends = [interval["low"], interval["high"]]
         shown = "" if None in ends else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
         value = "not finite" if interval["value"] is None else f"{interval['value']:.4f}"
-        lines.append(f"  {_SHOWN.get(name, name):<24} {value}{shown}")
+        lines.append(f"  {name:<24} {value}{shown}")
     scored = [row for row in evaluation["per_tag"] if row["average_precision"] is not None]
     weakest = sorted(scored, key=lambda row: float(row["average_precision"]))[:3]
     if weakest:

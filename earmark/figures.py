@@ -20,6 +20,7 @@ class Series(BaseModel):
     y: list[Number] = Field(description="values; null leaves a gap")
     low: list[Number] | None = Field(default=None, description="lower end of each value's interval")
     high: list[Number] | None = Field(default=None, description="upper end of each value's interval")
+    reference: bool = Field(default=False, description="what the others are held against; drawn in a neutral colour")
 
     @model_validator(mode="after")
     def _same_lengths(self) -> "Series":
@@ -72,6 +73,7 @@ class ClipFigure(_Figure):
     duration_s: float
     log_mel: list[list[int]] = Field(description="(mel, frame), 0 to 255, lowest mel first")
     curves: list[Series] = Field(default=[], description="scores over time in seconds")
+    threshold: float | None = Field(default=None, description="the score from which a tag is there; a line")
     reference: list[Event] = []
     estimated: list[Event] = []
     audio: str | None = Field(default=None, description="Ogg as base64, mono")

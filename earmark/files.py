@@ -118,6 +118,21 @@ def _is_running(process: int) -> bool:
     return True
 
 
+def kind_of_folder(folder: Path) -> str | None:
+    """What kind of folder of ours one is, in words, for messages where another kind was wanted; None for any other."""
+    kinds = {
+        "dataset.json": "a data set",
+        "settings.json": "a run folder",
+        "config.json": "a model folder",
+        "scores.npy": "a score store",
+    }
+    return next((kind for name, kind in kinds.items() if (folder / name).is_file()), None)
+
+
+ORDER = "the order is MODEL DATASET (evaluate, score, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
+"""For messages about one kind of folder in the place of another."""
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all."""
     with written_aside(path) as aside:

@@ -68,7 +68,8 @@ def sparsemax(logits: torch.Tensor) -> torch.Tensor:
     """The point of the probability simplex nearest to each row of logits; most of its entries are exactly 0.
 
     Args:
-        logits: (..., tag); half types are computed and returned as float32, float64 stays float64.
+        logits: (..., tag); half types are computed and returned as float32, float64 stays float64. A row that holds
+            NaN or infinity gives NaN.
 
     Source: Martins and Astudillo 2016; He et al. 2020, eqs. 5 to 8.
 
@@ -81,7 +82,8 @@ def sparsemax(logits: torch.Tensor) -> torch.Tensor:
     ranked, _ = logits.sort(dim=-1, descending=True)
     sums = ranked.cumsum(-1)
     place = torch.arange(1, logits.shape[-1] + 1, device=logits.device, dtype=logits.dtype)
-    support = (1 + place * ranked > sums).sum(-1, keepdim=True)
+    # At least one, but for a row of NaN, in which nothing is greater than anything.
+    support = (1 + place * ranked > sums).sum(-1, keepdim=True).clamp(min=1)
     tau = (sums.gather(-1, support - 1) - 1) / support
     return (logits - tau).clamp(min=0)
 
@@ -116,7 +118,8 @@ class _SparsemaxLoss(torch.autograd.Function):
         target = target.to(wide.dtype)
         scores = sparsemax(wide)
         known = (target != 0).any(dim=1, keepdim=True)
-        ctx.save_for_backward((scores - target) * known)
+        # Chosen, not multiplied: 0 * NaN is NaN.
+        ctx.save_for_backward(torch.where(known, scores - target, 0))
         ctx.dtype = logits.dtype
         # With the support S, sum over S of (z^2 - tau^2) is sum of p (2 z - p), because z - tau = p on S and sum p = 1.
         shifted = wide - wide.amax(1, keepdim=True)

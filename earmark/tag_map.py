@@ -48,8 +48,11 @@ def read_tag_map(path: Path, dataset: Vocabulary, model: Vocabulary) -> TagMap:
     """The map in a CSV.
 
     Raises:
-        InputError: a column is missing, a tag is in neither vocabulary, or no line stands there; with file and line.
+        InputError: it is a folder, a column is missing, a tag is in neither vocabulary, or no line stands there; with
+            file and line.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: must be a CSV as `earmark map` makes it, this is a folder")
     file = read_table_file(path)
     file.check_columns(COLUMNS, COLUMNS)
     columns = [file.required_text(name).to_pylist() for name in COLUMNS]
@@ -80,11 +83,20 @@ def propose_tag_map(dataset: Vocabulary, model: Vocabulary, ontology: Ontology) 
 
 
 def write_tag_map(tag_map: TagMap, path: Path) -> None:
-    """Writes the map as CSV, whole or not at all."""
+    """Writes the map as CSV, whole or not at all; a file that is there already stays as it is.
+
+    Raises:
+        InputError: a file is there with other lines.
+    """
     pairs = [(tag, tag_map.model.tags[place]) for tag, places in tag_map.model_tags.items() for place in places]
     table = pa.table({name: [pair[index] for pair in pairs] for index, name in enumerate(COLUMNS)})
     with written_aside(path) as aside:
         write_table(table, aside)
+        if path.is_file() and path.read_bytes() != aside.read_bytes():
+            raise InputError(
+                f"{path}: is there with other lines than are proposed, perhaps mended by hand; name another file or "
+                "remove it first"
+            )
 
 
 def _map(pairs: list[tuple[str, str]], dataset: Vocabulary, model: Vocabulary, where: str) -> TagMap:

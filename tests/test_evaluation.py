@@ -45,7 +45,7 @@ def test_the_three_best_tags_of_each_clip_are_judged_too(small_dataset: Path, sm
     dataset = open_dataset(small_dataset)
     found = evaluate_model(small_run, dataset, split="all", device=CPU)
     _, scores = clip_scores(load_model(small_run), open_pack(dataset, RATE_HZ), np.arange(36), device=CPU)
-    metric = found["metrics"]["map_at_k"]
+    metric = found["metrics"]["map_at_3"]
     assert metric["value"] == pytest.approx(map_at_k(dataset.labels().rows(np.arange(36)), scores, k=3))
     assert metric["low"] <= metric["value"] <= metric["high"]
     assert f"  map_at_3                 {metric['value']:.4f}  [" in "\n".join(summary_lines(found))

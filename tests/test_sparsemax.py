@@ -52,6 +52,19 @@ def test_it_is_the_projection_found_by_bisection(row, shift):
     torch.testing.assert_close(sparsemax(logits + shift), found, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_give_nan_and_no_error(broken):
+    logits = torch.tensor([[broken, 0.0, 1.0], [2.0, 0.0, 0.0]], requires_grad=True)
+    assert torch.isnan(sparsemax(logits)).any(1).tolist() == [True, False]
+    loss = sparsemax_loss(logits, torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert torch.isnan(loss).tolist() == [True, False]
+    # A clip without a tag has no loss, whatever its logits.
+    unknown = sparsemax_loss(logits, torch.zeros(2, 3))
+    unknown.sum().backward()
+    assert unknown.tolist() == [0, 0]
+    assert logits.grad.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
 def test_ties_share_the_simplex():
     assert sparsemax(torch.zeros(1, 4)).tolist() == [[0.25] * 4]
     assert sparsemax(torch.tensor([[3.0, 3.0, 0.0]])).tolist() == [[0.5, 0.5, 0.0]]

@@ -55,3 +55,21 @@ def test_maps_that_are_refused(tmp_path, text, message):
     (tmp_path / "map.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_tag_map(tmp_path / "map.csv", ESC10, AUDIOSET)
+
+
+def test_a_map_that_was_mended_is_not_written_over(tmp_path):
+    proposed = propose_tag_map(ESC10, AUDIOSET, audioset_ontology())
+    path = tmp_path / "map.csv"
+    write_tag_map(proposed, path)
+    write_tag_map(proposed, path)
+    mended = path.read_text() + '"Office","Speech"\n'
+    path.write_text(mended)
+    with pytest.raises(InputError, match=r"map\.csv: is there with other lines than are proposed, perhaps mended"):
+        write_tag_map(proposed, path)
+    assert path.read_text() == mended
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_map(tmp_path):
+    with pytest.raises(InputError, match="must be a CSV as `earmark map` makes it, this is a folder"):
+        read_tag_map(tmp_path, ESC10, AUDIOSET)

@@ -4,7 +4,7 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,6 +142,21 @@ def _verbose(verbose: bool) -> bool:
 def _quiet(quiet: bool) -> bool:
     _set_up_logging(verbose=False, quiet=quiet)
     return quiet
+
+
+def refuse_twice(folders: Iterable[Path], why: str) -> None:
+    """Raises InputError where a folder is given twice, however it is written.
+
+    Args:
+        why: what each must be given once for, as the message ends.
+    """
+    from earmark.errors import first_few
+
+    given = list(folders)
+    resolved = [folder.resolve() for folder in given]
+    twice = [folder for place, folder in enumerate(given) if resolved[place] in resolved[:place]]
+    if twice:
+        raise InputError(f"{why}; given again: {first_few(twice)}")
 
 
 # What follows the first word of `--set a=1 b=2` arrives as arguments, see `dataset_and_overrides`.

@@ -64,8 +64,10 @@ def score(
 
         store = score_out_of_fold(model, opened, folds, out, chunking=chunking, device=chosen, workers=workers)
     else:
+        from earmark.recipes.out_of_fold import refuse_folds
         from earmark.scores.chunk_scores import store_model_scores
 
+        refuse_folds(out)
         store = store_model_scores(model, opened, out, chunking=chunking, device=chosen, workers=workers)
     _print_store(store, shlex.quote(str(dataset)), shlex.quote(str(out)))
 

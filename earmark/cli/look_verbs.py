@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.app import DatasetFolder, Quiet, Verbose, app, command_word
+from earmark.cli.app import DatasetFolder, Quiet, Verbose, app, command_word, refuse_twice
+from earmark.errors import InputError
 
 Page = Annotated[Path, typer.Option("-o", "--out", metavar="PAGE", help="The HTML file to write.")]
 
@@ -29,6 +30,8 @@ def coverage(
 
     Example: earmark coverage sounds scores2 scores5 -o coverage.html
     """
+    _check_page(out)
+    refuse_twice(scores, "each store of scores must be given once, or it stands twice in the figures")
     from earmark.data.dataset import open_dataset
     from earmark.figures import TableFigure
     from earmark.relabel.chunk_curves import chunk_clip_figures
@@ -40,6 +43,8 @@ def coverage(
     # First, because a name that is not known is seen at once, and all the scores are not.
     shown = [] if clip is None else chunk_clip_figures(opened, stores, clip, labels, threshold)
     figures = coverage_figures(opened, stores, labels, threshold)
+    for store in stores:
+        store.warn_of_another_clip_table(opened)
     sections = [Section("Coverage", list(figures.items()))]
     if shown:
         sections.append(Section(f"Clip {clip}", [(f"clip-{place}", one) for place, one in enumerate(shown, start=1)]))
@@ -53,9 +58,17 @@ def coverage(
     table = figures["coverage"]
     assert isinstance(table, TableFigure)
     print("\n".join([*coverage_lines(table), f"page:  {out}", f"data:  {folder}"]))
-    print(
-        f"next:  {command_word()} train psl {shlex.quote(str(dataset))} --teacher {shlex.quote(str(scores[0]))} -o RUN"
-    )
+    best = next((store for store in stores if store.about.get("out_of_fold")), stores[0])
+    data_word, store_word = shlex.quote(str(dataset)), shlex.quote(str(best.folder))
+    print(f"next:  {command_word()} train psl {data_word} --teacher {store_word} -o RUN")
+
+
+def _check_page(out: Path) -> None:
+    """Raises InputError unless a page can be written there; said before anything is read."""
+    if out.is_dir():
+        raise InputError(f"{out}: must be the HTML file to write, this is a folder; name a file such as {out}.html")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{out}: must be the HTML file to write, its name ends in .html; name {out}.html")
 
 
 @app.command()
@@ -75,6 +88,7 @@ def compare(
 
     Example: earmark compare run1 run2 run3 -o compare.html
     """
+    _check_page(out)
     from earmark.reports.compare_page import write_compare_page
 
     folder = write_compare_page(runs, out, split, labels)

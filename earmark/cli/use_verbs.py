@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,8 +19,12 @@ from earmark.cli.app import (
     Workers,
     app,
     command_word,
+    refuse_twice,
 )
 from earmark.errors import InputError
+
+if TYPE_CHECKING:
+    from earmark.data.vocabulary import Vocabulary
 
 
 @app.command()
@@ -30,7 +34,7 @@ def evaluate(
     split: Annotated[Literal["train", "validation", "test", "all"], typer.Option(help="Which clips.")] = "test",
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer taken for the truth.")] = "given",
     tag_map: Annotated[
-        Path | None, typer.Option("--map", metavar="FILE", help="Which tags are shared; made by `earmark map`.")
+        Path | None, typer.Option("--map", metavar="FILE", help="A CSV of the tags shared; made by `earmark map`.")
     ] = None,
     by_epoch: Annotated[
         bool, typer.Option("--by-epoch", help="Instead: what averaging the run's kept epochs is worth, as a figure.")
@@ -80,36 +84,51 @@ def evaluate(
 
 @app.command("map")
 def map_(
-    model: ModelFolder,
+    model: Annotated[Path, typer.Argument(metavar="MODEL|SCORES", help="A model, a run, or a score store.")],
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
     ontology: OntologyFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Propose which tags of a model stand for a data set's.
+    """Propose which tags of a model, or of a score store, stand for a data set's.
 
-    Tags that mean the same node of the ontology. Look at the CSV and mend it, then evaluate with it.
+    Tags that mean the same node of the ontology. Look at the CSV and mend it, then evaluate with it, or let the model
+    (or the store of chunk scores) teach with it: train psl --teacher MODEL --map FILE.
 
     Example: earmark map run other -o map.csv && earmark evaluate run other --split all --map map.csv
     """
     from earmark.data.dataset import open_dataset
     from earmark.data.ontology import ontology_of
-    from earmark.data.vocabulary import Vocabulary
     from earmark.errors import first_few
-    from earmark.models.ensemble import open_model
     from earmark.tag_map import propose_tag_map, write_tag_map
 
-    config = open_model(model).config
     vocabulary = open_dataset(dataset).vocabulary
-    proposed = propose_tag_map(vocabulary, Vocabulary(config.vocabulary, config.ids), ontology_of(ontology))
+    theirs, used_by = _tags_and_uses(model)
+    proposed = propose_tag_map(vocabulary, theirs, ontology_of(ontology))
     write_tag_map(proposed, out)
-    print(f"{out}: {len(proposed.model_tags)} of {len(vocabulary)} tags are among the model's {len(config.vocabulary)}")
+    print(f"{out}: {len(proposed.model_tags)} of {len(vocabulary)} tags are among the model's {len(theirs)}")
     others = [tag for tag in vocabulary.tags if tag not in proposed.model_tags]
     if others:
         print(f"without one: {first_few(others)}")
-    words = f"{shlex.quote(str(model))} {shlex.quote(str(dataset))} --split all --map {shlex.quote(str(out))}"
-    print(f"next:  {command_word()} evaluate {words}")
+    model_word, data_word, file_word = (shlex.quote(str(path)) for path in (model, dataset, out))
+    for place, use in enumerate(used_by):
+        words = use.format(model=model_word, dataset=data_word)
+        print(f"{'' if place else 'next:':<6} {command_word()} {words} --map {file_word}")
+
+
+def _tags_and_uses(model: Path) -> tuple["Vocabulary", list[str]]:
+    """The tags of a model or of a score store, and the commands that take a map of them."""
+    from earmark.data.vocabulary import Vocabulary
+    from earmark.models.ensemble import open_model
+    from earmark.scores.store import is_score_store, open_scores
+
+    taught = "train psl {dataset} --teacher {model} -o RUN"
+    if is_score_store(model):
+        store = open_scores(model)
+        return Vocabulary(store.tags), [taught] if store.chunking else []
+    config = open_model(model).config
+    return Vocabulary(config.vocabulary, config.ids), ["evaluate {model} {dataset} --split all", taught]
 
 
 @app.command()
@@ -205,8 +224,9 @@ def ensemble(
     Example: earmark ensemble run1 run2 run3 -o model
     """
     from earmark.models.ensemble import Ensemble, epoch_taggers, save_ensemble
-    from earmark.models.tagger import load_model
+    from earmark.models.tagger import load_model, model_folder
 
+    refuse_twice(map(model_folder, runs), "each member of an ensemble must be given once, or it counts double")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: must not exist yet, something is there; name another folder")
     if epochs_from is None:

@@ -23,7 +23,7 @@ from earmark.data.table_files import read_table_file, write_table
 from earmark.data.tables import read_clips, write_clips, write_labels
 from earmark.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from earmark.errors import InputError, did_you_mean
-from earmark.files import digest_of, read_json, write_json, written_aside
+from earmark.files import ORDER, digest_of, kind_of_folder, read_json, write_json, written_aside
 
 __all__ = ["ClipLabels", "Dataset", "open_dataset", "write_dataset", "write_layer"]
 
@@ -140,6 +140,9 @@ def open_dataset(folder: Path | str) -> Dataset:
     folder = Path(folder)
     path = folder / "dataset.json"
     if not path.is_file():
+        kind = kind_of_folder(folder)
+        if kind:
+            raise InputError(f"{folder}: must be a data set, this is {kind}; {ORDER}")
         was = "that has no dataset.json" if folder.is_dir() else "that does not exist"
         raise InputError(f"{folder}: must be a data set, got a folder {was}; make one with `earmark import`")
     try:

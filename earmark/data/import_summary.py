@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from earmark.data.audio.problems import KINDS, Problem
 from earmark.data.dataset import Dataset
 from earmark.data.splits import group_crossings
-from earmark.data.tables import CLIP_SPLITS, LABELLED
+from earmark.data.tables import CLIP_SPLITS, LABELLED, TEACHER
 from earmark.errors import counted, first_few
 
 NOT_FOUND = ("missing", "unclear", "dangling link")
@@ -74,7 +74,8 @@ class ImportSummary:
         not_annotated: tags that nobody was asked about.
         splits, folds: clips in each, as the source gives them.
         groups: original recordings that the clips come from.
-        crossings: groups that lie in both of two splits ("train and test"), or in several folds ("folds").
+        crossings: groups that lie in both of two splits ("train and test"; but train and teacher, which may share
+            them), or in several folds ("several folds").
     """
 
     source: str
@@ -228,6 +229,9 @@ def summarise(
 def _crossings(split: np.ndarray[Any, Any], fold: np.ndarray[Any, Any], groups: Any) -> Iterator[tuple[str, int]]:
     number = np.select([split == name for name in CLIP_SPLITS], range(len(CLIP_SPLITS)), -1)
     for left, right in combinations(range(len(CLIP_SPLITS)), 2):
+        # A teacher may learn from recordings that are trained on.
+        if {CLIP_SPLITS[left], CLIP_SPLITS[right]} == {"train", TEACHER}:
+            continue
         if shared := len(group_crossings(groups, number, left, right)):
             yield f"{CLIP_SPLITS[left]} and {CLIP_SPLITS[right]}", shared
     pairs = np.unique(np.stack([groups[fold >= 0], fold[fold >= 0]]), axis=1)

@@ -20,6 +20,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 VALIDATION_SHARE = 0.1
 TRAIN, VALIDATION, TEST, TEACHER = range(len(CLIP_SPLITS))
+NOBODY = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,10 @@ def resolve_splits(
     """The splits that the data set gives, with folds made into splits where asked for.
 
     Clips that no split or fold claims are trained on. Where nothing says what to validate on, about 10 % of the
-    labelled training clips are drawn by whole groups: a pure function of the seed and the groups' names. Splits that
-    the data set gives are kept even where they divide a group; the notes say so.
+    labelled training clips are drawn by whole groups: a pure function of the seed and the groups' names. No group that
+    is drawn has a clip for a teacher: drawn are those without one, or where there are none such, the drawn groups'
+    clips are the teacher's no more. Splits that the data set gives are kept even where they divide a group; the notes
+    say so.
 
     Raises:
         InputError: a fold that is not there, the same fold for both, or a fold for a split that the data set has.
@@ -67,7 +70,7 @@ def resolve_splits(
     split, notes = named_splits(dataset, test_fold, validation_fold)
     notes.extend(_crossings(dataset, split))
     if not (split == VALIDATION).any():
-        notes.append(_draw_validation(dataset, split, seed))
+        notes.append(_draw_validation(dataset, split, seed, "because the data set gives no validation split"))
     if not (split == TEST).any():
         notes.append("test: none; the data set gives no test split and no test fold was named")
     train, validation, test, teacher = (np.flatnonzero(split == which) for which in range(len(CLIP_SPLITS)))
@@ -101,8 +104,9 @@ def named_splits(
 def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0) -> list[Splits]:
     """Splits that leave out one fold after another of the training split, by whole groups.
 
-    Each has its fold as `test`; the other folds are trained on, but for about a tenth of them, drawn to validate on.
-    The folds are a pure function of the seed and the groups' names, and as even as whole groups allow.
+    Each has its fold as `test`; the other folds are trained on, but for about a tenth of them, drawn to validate on. A
+    teacher's clips stay its own where their group has no clip in either. The folds are a pure function of the seed and
+    the groups' names, and as even as whole groups allow.
 
     Raises:
         InputError: fewer than two folds, or fewer groups than folds.
@@ -122,10 +126,12 @@ def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0)
     for number in range(num_folds):
         split = np.full(dataset.num_clips, TEST, np.int8)
         split[rows[fold != number]] = TRAIN
-        note = _draw_validation(dataset, split, seed)
         held_out = rows[fold == number]
+        split[splits.teacher[~np.isin(groups[splits.teacher], groups[held_out])]] = TEACHER
+        note = _draw_validation(dataset, split, seed, "each fold draws its own from its training clips")
         said = f"fold {number + 1} of {num_folds}: {len(held_out)} clips held out"
-        made.append(Splits(np.flatnonzero(split == TRAIN), np.flatnonzero(split == VALIDATION), held_out, (said, note)))
+        train, validation, teacher = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEACHER))
+        made.append(Splits(train, validation, held_out, (said, note), teacher))
     return made
 
 
@@ -192,7 +198,7 @@ def _crossings(dataset: Dataset, split: npt.NDArray[np.int8]) -> Iterator[str]:
             )
 
 
-def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int) -> str:
+def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int, why: str) -> str:
     """Moves whole groups of training clips into the validation split; says what was done."""
     labelled = np.asarray(pc.not_equal(dataset.clips["labelled"], "none"), dtype=np.bool_)
     groups = dataset.groups()
@@ -201,22 +207,28 @@ def _draw_validation(dataset: Dataset, split: npt.NDArray[np.int8], seed: int) -
     candidates = np.flatnonzero(sizes)
     if len(candidates) < 2:
         return f"validation: none; {len(candidates)} groups of labelled training clips cannot be divided"
+    wanted = max(1, round(VALIDATION_SHARE * int(sizes.sum())))
+    # A group that a teacher learns from would make it look as if it knew what it has only heard.
+    free = np.setdiff1d(candidates, groups[split == TEACHER])
+    candidates = free if len(free) else candidates
     rows = np.zeros(len(sizes), np.int64)
     rows[groups[::-1]] = np.arange(len(groups))[::-1]
     names = dataset.clips["group"].take(pa.array(rows[candidates])).to_pylist()
-    candidates = candidates[_drawn(names, sizes[candidates], seed)]
-    drawn = training & np.isin(groups, candidates)
-    split[drawn] = VALIDATION
+    candidates = candidates[_drawn(names, sizes[candidates], wanted, seed)]
+    in_drawn = np.isin(groups, candidates)
+    taken = (split == TEACHER) & in_drawn
+    drawn = training & in_drawn
+    split[drawn], split[taken] = VALIDATION, NOBODY
+    left_out = f"; {int(taken.sum())} clips for a teacher are of these groups and are left out" if taken.any() else ""
     return (
         f"validation: {int(drawn.sum())} of {int(training.sum())} training clips, {len(candidates)} whole groups drawn "
-        f"with seed {seed}, because the data set gives no validation split"
+        f"with seed {seed}, {why}{left_out}"
     )
 
 
-def _drawn(names: list[str], sizes: IntArray, seed: int) -> IntArray:
-    """Places of the groups drawn: by their hash, as many as fit into a tenth of the clips, at least one."""
+def _drawn(names: list[str], sizes: IntArray, wanted: int, seed: int) -> IntArray:
+    """Places of the groups drawn: by their hash, as many as fit into the clips wanted, at least one."""
     order = _hashed_order(names, seed)
-    wanted = max(1, round(VALIDATION_SHARE * int(sizes.sum())))
     fitting = order[sizes[order] <= wanted]
     if not len(fitting):
         return order[np.argsort(sizes[order], kind="stable")][:1]

@@ -22,7 +22,7 @@ from earmark.metrics import tagging
 from earmark.metrics.resampling import draw_resamples, mean_by_row, resampled
 from earmark.metrics.tagging import Floats
 
-METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_k", "macro_f1")
+METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_3", "macro_f1")
 
 _logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def bootstrap(
 
     Args:
         truth: 0/1, (clip, tag), as `scores` and `weights` are; see `earmark.metrics.tagging`.
-        metrics: names out of METRICS; `map_at_k` is at its default k.
+        metrics: names out of METRICS; `map_at_3` is at k = 3.
         groups: the group of each clip, (clip,), names or whole numbers; None when every clip stands for itself.
         threshold: of `macro_f1` alone, one number or an array (tag,).
         resamples: how many; 1000 does for 95 %.
@@ -119,7 +119,7 @@ def _value(
 ) -> float:
     if name == "macro_f1":
         return tagging.macro_f1(truth, scores, weights, threshold)
-    metric: Callable[..., float] = getattr(tagging, name)
+    metric: Callable[..., float] = getattr(tagging, "map_at_k" if name == "map_at_3" else name)
     return metric(truth, scores, weights)
 
 

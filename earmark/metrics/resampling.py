@@ -71,8 +71,8 @@ def _clip_sums(arrays: Checked, metrics: Sequence[str], threshold: npt.ArrayLike
     sums: dict[str, list[npt.NDArray[Any]]] = {}
     if "lwlrap" in metrics:
         sums["lwlrap"] = [part[:, None] for part in tagging.summed_precision(arrays)]
-    if "map_at_k" in metrics:
-        sums["map_at_k"] = [part[:, None] for part in tagging.precision_within_k(arrays)]
+    if "map_at_3" in metrics:
+        sums["map_at_3"] = [part[:, None] for part in tagging.precision_within_k(arrays)]
     if "macro_f1" in metrics:
         decided = tagging.decisions(arrays, threshold)
         sums["macro_f1"] = [decided & arrays.truth, arrays.truth, decided]

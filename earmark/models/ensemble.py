@@ -12,10 +12,10 @@ from pydantic import Field, ValidationError
 from torch import nn
 
 from earmark.config import Settings
-from earmark.errors import InputError
+from earmark.errors import InputError, first_few
 from earmark.files import digest_of, write_json, write_text
 from earmark.models.settings import TaggerConfig
-from earmark.models.tagger import Scores, Tagger, is_ensemble, load_model, model_folder, save_model
+from earmark.models.tagger import Scores, Tagger, is_ensemble, load_model, model_folder, read_config, save_model
 from earmark.tensor_files import load_tensors, load_weights, read_about
 
 GEOMETRIC_FLOOR = 1e-6
@@ -51,21 +51,8 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: Sequence[Tagger], mean: Mean = "arithmetic") -> None:
         super().__init__()
-        first = members[0]
         for number, member in enumerate(members[1:], start=2):
-            for what, ours, theirs in (
-                ("tags", first.config.vocabulary, member.config.vocabulary),
-                ("sample rate", first.rate_hz, member.rate_hz),
-                ("framing", _framing(first), _framing(member)),
-                ("samples a score frame", _step_samples(first), _step_samples(member)),
-                ("way to score clips", _how_scored(first), _how_scored(member)),
-            ):
-                if ours != theirs:
-                    shown = "" if what == "tags" else f" {theirs} and {ours}"
-                    raise InputError(
-                        f"members of an ensemble must share their {what}, member {number} and the first have "
-                        f"different ones{shown}"
-                    )
+            _check_alike(members[0], member, number)
         self.members = nn.ModuleList(members)
         self.mean: Mean = mean
 
@@ -134,6 +121,18 @@ def open_model(folder: Path) -> Model:
     return Ensemble([load_model(folder / name) for name in listed.members], listed.mean).eval()
 
 
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """What the model of a folder, or each member of an ensemble, was trained on; reads no weights.
+
+    Raises:
+        InputError: there is no model.
+    """
+    folder = model_folder(folder)
+    listed = _ensemble_file(folder)
+    parts = [folder] if listed is None else [folder / name for name in listed.members]
+    return [read_config(part / "config.json").trained_on for part in parts]
+
+
 def kept_epochs(run: Path) -> dict[int, Path]:
     """The epochs after which a run kept its weights, in their order, and the file of each; reads no weights."""
     told = {path: read_about(path) for path in sorted((run / "checkpoints").glob("step-*.safetensors"))}
@@ -199,10 +198,29 @@ def digest_of_model(folder: Path) -> str:
     return digest_of(*(path.read_bytes() for path in paths))
 
 
-def _framing(tagger: Tagger) -> tuple[int | None, int, str]:
+def _check_alike(first: Tagger, member: Tagger, number: int) -> None:
+    ours, theirs = first.config.vocabulary, member.config.vocabulary
+    if ours != theirs:
+        strange = [tag for tag in (*ours, *theirs) if (tag in ours) != (tag in theirs)]
+        what = f"only one of them has {first_few(strange)}" if strange else "their order differs"
+        raise InputError(f"members of an ensemble must share their tags: of member {number} and the first {what}")
+    for what, ours_is, theirs_is in (
+        ("sample rate", f"{first.rate_hz} Hz", f"{member.rate_hz} Hz"),
+        ("framing", _framing(first), _framing(member)),
+        ("samples a score frame", str(_step_samples(first)), str(_step_samples(member))),
+        ("way to score clips", _how_scored(first), _how_scored(member)),
+    ):
+        if ours_is != theirs_is:
+            raise InputError(
+                f"members of an ensemble must share their {what}: member {number} has {theirs_is}, the first {ours_is}"
+            )
+
+
+def _framing(tagger: Tagger) -> str:
     """What decides how long a clip is padded: members that differ in it would not score as they do alone."""
     front_end = tagger.config.front_end
-    return tagger.config.fixed_frames, front_end.window_samples, front_end.frames
+    fixed = f", always {tagger.config.fixed_frames}" if tagger.config.fixed_frames else ""
+    return f"frames of {front_end.window_samples} samples ({front_end.frames}){fixed}"
 
 
 def _step_samples(tagger: Tagger) -> int:
@@ -210,4 +228,4 @@ def _step_samples(tagger: Tagger) -> int:
 
 
 def _how_scored(tagger: Tagger) -> str:
-    return str(tagger.config.chunking or "whole")
+    return str(tagger.config.chunking or "whole clips")

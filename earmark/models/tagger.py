@@ -11,7 +11,7 @@ from torch import nn
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
 from earmark.features import LogMel
-from earmark.files import write_json, write_text
+from earmark.files import ORDER, kind_of_folder, write_json, write_text
 from earmark.models.card import model_card
 from earmark.models.crnn import SmallCRNN
 from earmark.models.heads import HEADS, HeadOutput, mean_over_steps, valid_mask
@@ -84,7 +84,7 @@ class Tagger(nn.Module):
         return self.config.front_end.rate_hz
 
     def trained_on(self) -> list[dict[str, Any]]:
-        """What the model, or each member of an ensemble, was trained on."""
+        """What the model, or each member of an ensemble, was trained on; its ancestors' under "learned_from"."""
         return [self.config.trained_on]
 
     def padded_frames(self, num_frames: int) -> int:
@@ -198,7 +198,7 @@ def load_model(folder: Path) -> Tagger:
         InputError: there is no model, or a file of it is damaged, of another model, or lacks or has too much.
     """
     folder = model_folder(folder)
-    tagger = Tagger(_read_config(folder / "config.json"))
+    tagger = Tagger(read_config(folder / "config.json"))
     weights, _ = load_tensors(folder / "model.safetensors")
     load_weights(tagger, weights, str(folder / "model.safetensors"))
     return tagger.eval()
@@ -217,8 +217,16 @@ def is_ensemble(folder: Path) -> bool:
     return path.is_file() and b'"ensemble"' in path.read_bytes()[:200]
 
 
-def _read_config(path: Path) -> TaggerConfig:
+def read_config(path: Path) -> TaggerConfig:
+    """The settings in a tagger's `config.json`.
+
+    Raises:
+        InputError: there is none, or it is something else.
+    """
     if not path.is_file():
+        kind = kind_of_folder(path.parent)
+        if kind in ("a data set", "a score store"):
+            raise InputError(f"{path.parent}: must be a model folder or a run folder, this is {kind}; {ORDER}")
         raise InputError(f"a model folder (or a run folder with one) must hold config.json; there is no {path}")
     if is_ensemble(path.parent):
         raise InputError(f"{path.parent} is an ensemble, and one tagger is needed here; name one of its members")

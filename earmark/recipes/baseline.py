@@ -18,7 +18,6 @@ from earmark.recipes.parts import ModelSettings, learned_from, sampling_order, t
 from earmark.training.loop import fit
 from earmark.training.schedules import Schedule
 from earmark.training.settings import FitSettings
-from earmark.training.targets import WeakLabels
 
 
 class BaselineSettings(Settings):
@@ -69,15 +68,15 @@ def train(job: Job[BaselineSettings]) -> Tagger:
     pack = job.pack(settings.model)
     clips = job.training_clips(pack)
     chunking = chunking_of(settings)
-    length_s = training_length_s(clips, None if chunking else settings.chunk_s, pack.rate_hz)
+    length_s = training_length_s(clips, None if chunking else settings.chunk_s, pack.rate_hz, chunking)
     excerpts, length_samples = learned_from(clips, chunking, length_s, pack.rate_hz)
-    labels = request.dataset.labels(request.layer)
+    targets = job.weak_labels(excerpts)
     tagger = job.tagger(settings.model, pack, excerpts, length_s, chunking)
     feed = job.feed(
         pack,
         excerpts,
-        WeakLabels(labels, excerpts),
-        sampling_order(settings.sampling, labels, excerpts, request.seed),
+        targets,
+        sampling_order(settings.sampling, targets.labels, excerpts, request.seed),
         length_samples=length_samples,
         augmentation=settings.augmentation,
         batch_size=settings.fit.batch_size,

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
 from earmark.config import Settings
 from earmark.data.augment import Augmentation
 from earmark.data.chunking import Chunking
-from earmark.data.clips import Excerpts, whole_clips
+from earmark.data.clips import Excerpts, IntArray, whole_clips
 from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
 from earmark.data.sampling import Order
@@ -25,8 +26,9 @@ from earmark.files import write_json
 from earmark.models.tagger import Tagger, load_model, rebuild_head
 from earmark.recipes.parts import ModelSettings, new_tagger
 from earmark.scores.scorer import Scorer
+from earmark.scores.seen import seen_clips, warn_of_seen
 from earmark.training.feed import Feed
-from earmark.training.targets import TargetSource
+from earmark.training.targets import TargetSource, WeakLabels
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,21 @@ class Job(Generic[SettingsT]):
         self._write_data(pack)
         return clips
 
+    def weak_labels(self, excerpts: Excerpts) -> WeakLabels:
+        """The labels asked for as what excerpts are to score.
+
+        Raises:
+            InputError: nothing is known of any of these clips.
+        """
+        labels = self.request.dataset.labels(self.request.layer)
+        if not (labels.clip_weight[excerpts.clip_index] > 0).any():
+            raise InputError(
+                f"{self._split_name('train')} must hold clips with labels to learn from, {len(excerpts)} were found "
+                f'and the layer "{self.request.layer}" knows nothing of any; label some, or learn from a teacher\'s '
+                "scores: earmark train psl DATASET --teacher MODEL -o RUN"
+            )
+        return WeakLabels(labels, excerpts)
+
     def validation(self, pack: Pack) -> Callable[[Tagger], dict[str, float]]:
         """What gives the metrics of a tagger on the validation split."""
         request = self.request
@@ -148,7 +165,7 @@ class Job(Generic[SettingsT]):
         targets: TargetSource,
         order: Callable[[int], Order],
         *,
-        length_samples: int,
+        length_samples: int | None,
         augmentation: Augmentation,
         batch_size: int,
     ) -> Feed:
@@ -168,7 +185,17 @@ class Job(Generic[SettingsT]):
     @functools.cached_property
     def given(self) -> Tagger | None:
         """The model of `--init`."""
-        return None if self.request.init is None else load_model(self.request.init)
+        if self.request.init is None:
+            return None
+        given = load_model(self.request.init)
+        seen = seen_clips(given.trained_on(), self.request.dataset)
+        warn_of_seen("the model of --init", seen, self.judged, " that this run validates or tests on")
+        return given
+
+    @property
+    def judged(self) -> IntArray:
+        """The clips that are validated or tested on."""
+        return np.union1d(self.splits.validation, self.splits.test)
 
     def _split_name(self, split: str) -> str:
         return f"the {split} split of {self.request.dataset.name}"

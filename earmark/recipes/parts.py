@@ -156,17 +156,22 @@ def sampling_order(
     return functools.partial(weighted, weights, len(excerpts), seed)
 
 
-def learned_from(clips: Excerpts, chunking: Chunking | None, length_s: float, rate_hz: int) -> tuple[Excerpts, int]:
-    """What is learned from, and the samples of every training waveform: chunks, or clips by windows of `length_s`."""
+def learned_from(
+    clips: Excerpts, chunking: Chunking | None, length_s: float, rate_hz: int
+) -> tuple[Excerpts, int | None]:
+    """What is learned from, and the samples of every training waveform: clips by windows of `length_s`; or chunks.
+
+    These come as they are (None): one that is joined by a shorter last one makes its own batch longer, and no other.
+    """
     if chunking is None:
         return clips, samples_from_seconds(length_s, rate_hz)
-    chunks = chunking.cut(clips, rate_hz)
-    return chunks, int(chunks.num_samples.max())
+    return chunking.cut(clips, rate_hz), None
 
 
-def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int) -> float:
-    """The length of a training waveform: as set, else the longest training clip's, at most 10 s."""
+def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int, chunking: Chunking | None = None) -> float:
+    """The length of a training waveform: as set, else the longest training clip's, at most 10 s, or a longer chunk."""
     if chunk_s is not None:
         return chunk_s
     longest_s = float(clips.num_samples.max()) / rate_hz
-    return min(LONGEST_CHUNK_S, math.ceil(longest_s * 100) / 100)
+    most_s = max(LONGEST_CHUNK_S, chunking.chunk_s if chunking else 0.0)
+    return min(most_s, math.ceil(longest_s * 100) / 100)

@@ -8,23 +8,22 @@ Source: Dinkel, Yan, Wang, Zhang and Wang 2022 (ICASSP).
 """
 
 import functools
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from earmark.config import Settings
 from earmark.data.augment import Augmentation
-from earmark.data.chunking import Chunking, chunking_from
 from earmark.data.sampling import shuffled
 from earmark.errors import InputError
 from earmark.models.tagger import Tagger
 from earmark.recipes.job import Job
 from earmark.recipes.parts import ModelSettings, training_length_s
-from earmark.recipes.teacher import CHUNK_S, chunks_and_targets, pseudo_labels
+from earmark.recipes.teacher import CHUNK_S, chunks_and_targets, filled_chunking, pseudo_labels, refuse_unused
 from earmark.training.loop import fit
 from earmark.training.schedules import Schedule
 from earmark.training.settings import FitSettings
-from earmark.training.targets import TargetSource, WeakLabels
+from earmark.training.targets import TargetSource
 
 
 class PslSettings(Settings):
@@ -51,6 +50,12 @@ class PslSettings(Settings):
         final_weights="top_k", patience=15, schedule=Schedule(schedule="constant", learning_rate=1e-3)
     )
 
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        if self.chunk_s is not None:
+            filled_chunking(self.chunk_s, self.min_chunk_s)
+        return self
+
 
 def train(job: Job[PslSettings]) -> Tagger:
     """The student: the average of its best checkpoints on the validation split."""
@@ -58,35 +63,30 @@ def train(job: Job[PslSettings]) -> Tagger:
     _refuse_unread(job)
     pack = job.pack(settings.model)
     clips = job.training_clips(pack)
+    validate = job.validation(pack)
+    refuse_unused(job, settings.alpha)
     if settings.alpha == 0:
-        chunking = _asked(settings) or Chunking(chunk_s=CHUNK_S)
+        chunking = filled_chunking(settings.chunk_s, settings.min_chunk_s)
         chunks = chunking.cut(clips, pack.rate_hz)
-        targets: TargetSource = WeakLabels(request.dataset.labels(request.layer), chunks)
+        targets: TargetSource = job.weak_labels(chunks)
     else:
-        store = pseudo_labels(job, _asked(settings), clips, settings.teacher_preset)
+        store = pseudo_labels(job, settings.chunk_s, settings.min_chunk_s, clips, settings.teacher_preset)
         chunking, chunks, targets = chunks_and_targets(job, store, clips, pack.rate_hz, settings.alpha)
     validated = chunking if settings.validate_on == "chunks" else None
-    tagger = job.tagger(settings.model, pack, chunks, training_length_s(clips, None, pack.rate_hz), validated)
+    length_s = training_length_s(clips, None, pack.rate_hz, chunking)
+    tagger = job.tagger(settings.model, pack, chunks, length_s, validated)
     feed = job.feed(
         pack,
         chunks,
         targets,
         functools.partial(shuffled, len(chunks), request.seed),
-        length_samples=int(chunks.num_samples.max()),
+        length_samples=None,
         augmentation=settings.augmentation,
         batch_size=settings.fit.batch_size,
     )
-    validate = job.validation(pack)
     fit(tagger, feed, validate, settings.fit, request.run, device=request.device, resume=request.resume)
     tagger.config = tagger.config.model_copy(update={"chunking": chunking})
     return tagger
-
-
-def _asked(settings: PslSettings) -> Chunking | None:
-    """How clips are to be cut, where the settings say it."""
-    if settings.chunk_s is None and settings.min_chunk_s is None:
-        return None
-    return chunking_from(settings.chunk_s or CHUNK_S, settings.min_chunk_s)
 
 
 def _refuse_unread(job: Job[PslSettings]) -> None:

@@ -1,21 +1,22 @@
 """A run: its folder, its record, and what a killed one needs to go on."""
 
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earmark.config import settings_from, values_of
 from earmark.data.splits import Splits, resolve_splits
 from earmark.environment import describe_environment, resolve_precision, today
-from earmark.errors import InputError, first_few
+from earmark.errors import InputError, OtherWorkError, first_few
 from earmark.files import digest_of, read_json, write_json
-from earmark.models.ensemble import digest_of_model
+from earmark.models.ensemble import digest_of_model, records_of
 from earmark.models.tagger import load_model, model_folder, save_model
 from earmark.recipes import Recipe, find_recipe, read_preset
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
-from earmark.recipes.teacher import digest_of_teacher
+from earmark.recipes.teacher import OWN_TEACHER, PSEUDO_LABELS, digest_of_teacher, records_of_teacher
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
         log.info("%s is done", request.run)
         return splits
     resolved = settings_from(recipe.settings, values)
+    # Before training, as they are now: by its end they may have been moved.
+    learned_from = _learned_from(request)
 
     def teach(other: Request) -> Splits:
         return run_recipe(recipe, other, {**values, **recipe.teaching})
@@ -50,7 +53,10 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
         return run_recipe(find_recipe(name), other, {**(read_preset(name, preset) if preset else {}), **settings})
 
     tagger = recipe.train(Job(request, resolved, splits, teach, train))
-    tagger.config = tagger.config.model_copy(update={"trained_on": _trained_on(record, values, splits)})
+    if recipe.takes_teacher and (request.run / OWN_TEACHER).is_dir():
+        learned_from += records_of(request.run / OWN_TEACHER)
+    trained_on = _trained_on(record, values, splits, learned_from)
+    tagger.config = tagger.config.model_copy(update={"trained_on": trained_on})
     save_model(tagger, request.run / "model")
     return splits
 
@@ -72,7 +78,7 @@ def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict
         "splits": request.splits.digest if request.splits else None,
         "init": _digest_of_init(request.init) if request.init else None,
         "teacher": digest_of_teacher(request.teacher) if request.teacher else None,
-        "tag_map": digest_of(request.tag_map.read_bytes()) if request.tag_map else None,
+        "tag_map": _digest_of_map(request.tag_map) if request.tag_map else None,
         "seed": request.seed,
         "settings": {key: value for key, value in values.items() if key not in unread},
         "defaults": {key: value for key, value in defaults.items() if key not in unread},
@@ -89,12 +95,28 @@ def _digest_of_init(folder: Path) -> str:
     return digest_of_model(folder)
 
 
-def _trained_on(record: Mapping[str, Any], values: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
+def _digest_of_map(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"--map must name a file made by `earmark map`; there is no {path}")
+    return digest_of(path.read_bytes())
+
+
+def _learned_from(request: Request) -> list[Mapping[str, Any]]:
+    """What the given model and teacher were trained on."""
+    given = records_of(request.init) if request.init else []
+    return [*given, *(records_of_teacher(request.teacher) if request.teacher else [])]
+
+
+def _trained_on(
+    record: Mapping[str, Any], values: Mapping[str, Any], splits: Splits, learned_from: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the model says of its training; under "learned_from", what those it learned from say of theirs."""
     names = ("recipe", "dataset", "dataset_digest", "labels", "test_fold", "validation_fold", "splits", "seed")
     chosen = values["final_weights"] in ("best", "top_k") or values["patience"] is not None
     selected_on = "validation" if chosen else None
     about = {name: record[name] for name in names}
-    return about | {"selected_on": selected_on, "clips": len(splits.train), "date": today()}
+    about |= {"selected_on": selected_on, "clips": len(splits.train), "date": today()}
+    return {**about, "learned_from": list(learned_from)} if learned_from else about
 
 
 def _refuse_truth(request: Request) -> None:
@@ -121,7 +143,9 @@ def _refuse_model_settings(overrides: Mapping[str, Any]) -> None:
 def _open_run(request: Request, record: dict[str, Any]) -> None:
     """Makes the run folder, or checks that a folder to go on in is the same run.
 
-    A folder whose run has no checkpoint yet has not begun: its record is written anew, whatever it said.
+    A folder whose run has no checkpoint yet has not begun: its record is written anew, whatever it said. Where it said
+    something else, the figures go, which are soon made again. What the same recipe left of a teacher and its scores
+    stays for it to judge, by what they say of themselves (`recipes.teacher.made_in`); what another left is refused.
     """
     run = request.run
     if (run / "checkpoints" / "last.safetensors").exists() or (run / "model").exists():
@@ -131,7 +155,10 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         _warn_of_other_environment(run, describe_environment(request.device))
         log.info("going on with %s", run)
         return
-    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures", "teacher", "pseudo-labels"}
+    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures"}
+    told = _told(run)
+    if isinstance(told, dict) and told.get("recipe") == record["recipe"]:
+        ours |= {OWN_TEACHER, PSEUDO_LABELS}
     strange = (
         [path.name for path in run.iterdir() if path.name not in ours and ".part" not in path.name]
         if run.is_dir()
@@ -139,8 +166,18 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
     )
     if strange:
         raise InputError(f"{run} must be a new or an empty folder, it holds {first_few(sorted(strange))}; name another")
+    if told not in (None, record):
+        shutil.rmtree(run / "figures", ignore_errors=True)
     write_json(run / "environment.json", describe_environment(request.device))
     write_json(run / "settings.json", record)
+
+
+def _told(run: Path) -> Any:
+    """The record in a run folder; None where there is none that can be read."""
+    try:
+        return read_json(run / "settings.json")
+    except (OSError, ValueError):
+        return None
 
 
 def _check_same_run(run: Path, now: Mapping[str, Any]) -> None:
@@ -151,10 +188,15 @@ def _check_same_run(run: Path, now: Mapping[str, Any]) -> None:
         raise InputError(
             f"{run / 'settings.json'} must be the record of the run, {error!r}; name another run"
         ) from error
+    # What an older version did not know yet, it did as is the default now.
+    told = {**now["defaults"], **told}
     differing = [key for key in asked if key not in ("settings", "defaults") and told.get(key) != asked[key]]
     if differing:
         was = first_few(f"{key}={told.get(key)} (now {asked[key]})" for key in differing)
-        raise InputError(f"--resume goes on with the same data and settings; {run} was begun with {was}")
+        raise OtherWorkError(
+            f"{run} was begun with {was}",
+            "--resume goes on with the same data and settings; give these, or name another run folder",
+        )
 
 
 def _warn_of_other_environment(run: Path, now: Mapping[str, Any]) -> None:

@@ -36,7 +36,10 @@ def score_out_of_fold(
         raise InputError(f"{run}: folds are trained as a run was, and this is no run folder: there is no {path.name}")
     record = read_json(path)
     if record["dataset_digest"] != dataset.digest:
-        raise InputError(f"{run}: was trained on {record['dataset']}, whose clips are not those of {dataset.folder}")
+        raise InputError(
+            f"{run}: was trained on {record['dataset']}, whose clips are not those of {dataset.folder}; leave "
+            f"--folds out if it never saw these clips, or name a run trained on {dataset.folder}"
+        )
     request = Request(
         dataset=dataset,
         run=run,

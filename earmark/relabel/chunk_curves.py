@@ -11,7 +11,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import counted
 from earmark.figures import ClipFigure, Series
-from earmark.relabel.chunk_figures import labels_in_words
+from earmark.relabel.chunk_figures import check_own_tags, labels_in_words
 from earmark.relabel.chunks import FloatArray
 from earmark.scores.store import ScoreStore
 
@@ -48,6 +48,7 @@ def chunk_clip_figures(
     shown = list(dict.fromkeys([*best.tolist(), *given.tolist()]))[:MOST_TAGS]
     names = dataset.vocabulary.tags
     told = f"{labels_in_words(layer).removeprefix('the ')}: {_listed(names, given)}."
+    why = " Drawn: the tags that score highest in any chunk, and the given ones." if len(shown) < len(names) else ""
     return [
         clip_figure(
             dataset,
@@ -55,9 +56,10 @@ def chunk_clip_figures(
             waveform,
             title=f"{clip} in chunks of {one.chunk_s:g} s",
             caption=f"Scores of {_number(one)}. At least {threshold:g} in any: "
-            f"{_listed(names, np.flatnonzero(one.scores.max(axis=0) >= threshold))}; {told}",
+            f"{_listed(names, np.flatnonzero(one.scores.max(axis=0) >= threshold))}; {told}{why}",
             alt=f"Scores of {_listed(names, shown)} over {_number(one)} as steps above the log-mel.",
             curves=[_steps(names[tag], one.chunks, one.scores[:, tag]) for tag in shown],
+            threshold=threshold,
             layer=layer,
         )
         for one in said
@@ -65,7 +67,7 @@ def chunk_clip_figures(
 
 
 def _chunk_scores(store: ScoreStore, dataset: Dataset, whole: Excerpts) -> ChunkScores:
-    store.check_tags(dataset)
+    check_own_tags(store, dataset)
     chunks, score_row = store.chunks_of(dataset, whole, RATE_HZ)
     assert store.chunking is not None
     return ChunkScores(store.chunking.chunk_s, chunks, store.read(score_row))

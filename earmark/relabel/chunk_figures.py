@@ -4,7 +4,7 @@ Source: Dinkel et al. 2022, Figs. 2 and 3.
 """
 
 import functools
-import logging
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import InputError, first_few
@@ -21,19 +20,24 @@ from earmark.figures import ChartFigure, Figure, Series, TableFigure, write_figu
 from earmark.relabel.chunks import Coverage, IntArray, coverage, shares_by_count, shares_by_coverage
 from earmark.scores.store import ScoreStore
 
-log = logging.getLogger(__name__)
-
 MOST_COUNTED = 10
 """The chart of tags per clip puts clips with as many, or more, into one bar."""
 
 COVERAGE_EDGES = np.array([0, 0.25, 0.5, 0.75, 1])
 COVERAGE_NAMES = ["0", "to .25", "to .5", "to .75", "below 1", "1"]
 
-Named = tuple[str, Coverage]
+COLUMNS = (
+    "Chunks",
+    "Tags per clip",
+    "Given tags per clip",
+    "Share without a tag",
+    "Mean coverage",
+    "Share with none of its given tags",
+)
+HEAD_LETTERS = 12
+"""The longest line of a heading in a terminal."""
 
-# No recording is as long, and no end is looked at: which chunks there are is all that is asked.
-_ENDLESS = 2**48
-_ANY_RATE_HZ = 16000
+Named = tuple[str, Coverage]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +57,10 @@ def write_coverage_figures(
     threshold: float = 0.5,
     rows: IntArray | None = None,
 ) -> dict[str, Figure]:
-    """Writes what `coverage_figures` gives into a folder of figures, and returns it."""
+    """Writes what `coverage_figures` gives into a folder of figures, the table last, and returns it."""
     figures = coverage_figures(dataset, stores, layer, threshold, rows)
-    for name, figure in figures.items():
+    # Where the table is, all are: who is killed here and goes on can tell.
+    for name, figure in sorted(figures.items(), key=lambda item: item[0] == "coverage"):
         write_figure(folder, name, figure)
     return figures
 
@@ -85,7 +90,7 @@ def coverage_figures(
     where = f"{len(first)} clips of {dataset.name}"
     against = labels_in_words(layer)
     figures: dict[str, Figure] = {
-        "coverage": _table(shown, where, against, threshold),
+        "coverage": _table(shown, where, against, threshold, _out_of_fold(shown, stores)),
         "tags-per-clip": _tags_per_clip(shown, where, against, threshold),
     }
     if len(first.shares):
@@ -95,7 +100,10 @@ def coverage_figures(
 
 def coverage_lines(table: TableFigure) -> list[str]:
     """The table of `coverage_figures` for a terminal."""
-    cells = [table.columns, *([_shown(value) for value in row] for row in table.rows)]
+    heads = [textwrap.wrap(column, HEAD_LETTERS) for column in table.columns]
+    highest = max(map(len, heads))
+    above = zip(*([""] * (highest - len(head)) + head for head in heads), strict=True)
+    cells = [*map(list, above), *([_shown(value) for value in row] for row in table.rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
     lines = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
     return [table.caption, *("  ".join([row[0].strip().ljust(widths[0]), *row[1:]]) for row in lines)]
@@ -106,20 +114,28 @@ def labels_in_words(layer: str) -> str:
     return "the given labels" if layer == GIVEN else f"layer {layer}"
 
 
+def check_own_tags(store: ScoreStore, dataset: Dataset) -> None:
+    """Raises InputError unless the scores are of the data set's own tags: coverage is not drawn through a map."""
+    try:
+        store.check_tags(dataset)
+    except InputError as error:
+        raise InputError(f"{error}; coverage is over the data set's own tags, and takes no map of others") from error
+
+
+def _out_of_fold(shown: Sequence[Named], stores: Sequence[ScoreStore]) -> str:
+    """Which of the scores flatter nobody, in words."""
+    names = [name for (name, _), store in zip(shown, stores, strict=True) if store.about.get("out_of_fold")]
+    said = "all" if len(names) == len(stores) else first_few(names, 12) or "none"
+    return f"Scored by models that never saw the clip: {said}."
+
+
 def _covered(store: ScoreStore, dataset: Dataset, rows: IntArray, layer: str, threshold: float) -> ChunkCoverage:
-    store.check_tags(dataset)
+    check_own_tags(store, dataset)
     rows = np.sort(rows)
-    endless = Excerpts(rows, np.zeros(len(rows), np.int64), np.full(len(rows), _ENDLESS, np.int64))
-    chunks, score_row = store.chunks_of(dataset, endless, _ANY_RATE_HZ)
+    line, place = store.lines_of(dataset, rows)
     assert store.chunking is not None
-    if store.about.get("dataset", dataset.digest) != dataset.digest:
-        log.warning(
-            "%s: was made for another clip table than that of %s; its clips are taken for those of the same names",
-            store.folder,
-            dataset.name,
-        )
-    labels = dataset.labels(layer)
-    found = coverage(labels, chunks.clip_index, lambda place: store.read(score_row[place]), threshold)
+    score_row = store.column("first_row")[line]
+    found = coverage(dataset.labels(layer), rows[place], lambda part: store.read(score_row[part]), threshold)
     return ChunkCoverage(store, store.chunking.chunk_s, found)
 
 
@@ -135,7 +151,7 @@ def _of_shared_clips(found: Sequence[ChunkCoverage]) -> list[tuple[str, Coverage
     ]
 
 
-def _table(shown: Sequence[Named], where: str, against: str, threshold: float) -> TableFigure:
+def _table(shown: Sequence[Named], where: str, against: str, threshold: float, who: str) -> TableFigure:
     rows: list[list[str | float | int | None]] = []
     for name, found in shown:
         shares = found.shares
@@ -152,9 +168,10 @@ def _table(shown: Sequence[Named], where: str, against: str, threshold: float) -
     return TableFigure(
         title="Tags of chunks beside labels",
         caption=f"{where}: tags that score at least {threshold:g} in any of a clip's chunks, beside {against}. "
-        f"Coverage is the share of a clip's given tags among them, of {len(shown[0][1].shares)} clips with given tags.",
+        f"Coverage is the share of a clip's given tags among them, of {len(shown[0][1].shares)} clips with given "
+        f"tags. {who}",
         alt=f"A table of tags per clip and coverage for {len(shown)} chunk lengths.",
-        columns=["Chunks", "Tags per clip", "Given per clip", "Without a tag", "Mean coverage", "Coverage 0"],
+        columns=list(COLUMNS),
         rows=rows,
     )
 
@@ -176,7 +193,10 @@ def _tags_per_clip(shown: Sequence[Named], where: str, against: str, threshold: 
         alt=f"Bars of the share of clips by number of tags for {len(counts)} sets of tags; without a tag: {without}.",
         x_label="tags",
         y_label="share of clips",
-        series=[Series(label=name, x=names, y=shares_by_count(some, most).tolist()) for name, some in counts],
+        series=[
+            Series(label=name, x=names, y=shares_by_count(some, most).tolist(), reference=place == len(shown))
+            for place, (name, some) in enumerate(counts)
+        ],
     )
 
 

@@ -22,6 +22,8 @@ from earmark.figures import ChartFigure, ClipFigure, Event, Number, Series
 
 INK = "#20252b"
 QUIET = "#dedbd4"
+# What was given, beside what was found: never the colour of a series.
+NEUTRAL = "#858c94"
 # Okabe and Ito's colours without black and yellow, which are lost on a black or white page.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # A second mark beside colour, for print without colour and for more series than colours.
@@ -77,8 +79,10 @@ def drawing_style(salt: str) -> Iterator[None]:
         yield
 
 
-def series_look(index: int) -> tuple[str, tuple[float, ...], str]:
-    """(colour, dashes, marker) of a figure's series; no two of the first 24 look alike."""
+def series_look(index: int, reference: bool = False) -> tuple[str, tuple[float, ...], str]:
+    """(colour, dashes, marker) of a figure's series; no two of the first 24 look alike, and none as a reference."""
+    if reference:
+        return NEUTRAL, (), "X"
     return SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)], MARKERS[index % len(MARKERS)]
 
 
@@ -126,7 +130,7 @@ def draw_clip(figure: ClipFigure) -> Drawing:
     rows = list(drawing.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     remaining = iter(rows)
     if figure.curves:
-        _draw_curves(next(remaining), figure.curves)
+        _draw_curves(next(remaining), figure.curves, figure.threshold)
     mel = next(remaining)
     extent = (0.0, figure.duration_s, 0.0, float(len(image)))
     mel.imshow(image, "magma", vmin=0, vmax=255, origin="lower", aspect="auto", extent=extent, interpolation="none")
@@ -177,7 +181,7 @@ def _whole_ticks(axes: Axes, places: Sequence[float]) -> None:
 
 
 def _line(axes: Axes, index: int, series: Series, x: npt.NDArray[np.float64]) -> None:
-    colour, dashes, marker = series_look(index)
+    colour, dashes, marker = series_look(index, series.reference)
     if series.low is not None and series.high is not None:
         axes.fill_between(x, _array(series.low), _array(series.high), color=colour, alpha=0.18, linewidth=0)
     shown = marker if len(x) <= 40 else ""
@@ -185,7 +189,7 @@ def _line(axes: Axes, index: int, series: Series, x: npt.NDArray[np.float64]) ->
 
 
 def _points(axes: Axes, index: int, series: Series, x: npt.NDArray[np.float64]) -> None:
-    colour, _, marker = series_look(index)
+    colour, _, marker = series_look(index, series.reference)
     y = _array(series.y)
     _intervals(axes, x, y, series, horizontal=False, faint=len(x) > _MOST_NAMED_BARS)
     many = len(x) > _MOST_VECTOR_POINTS
@@ -217,7 +221,7 @@ def _bars(figure: ChartFigure) -> Drawing:
     for index, (series, x) in enumerate(zip(figure.series, positions, strict=True)):
         at, y = x + (index - (len(figure.series) - 1) / 2) * width, _array(series.y)
         draw_bars = axes.barh if lying else axes.bar
-        draw_bars(at, y, width, color=series_look(index)[0], linewidth=0)
+        draw_bars(at, y, width, color=series_look(index, series.reference)[0], linewidth=0)
         _intervals(axes, at, y, series, horizontal=lying, faint=len(at) > _MOST_NAMED_BARS)
     x_label, y_label = _with_unit(figure.x_label, figure.x_unit), _with_unit(figure.y_label, figure.y_unit)
     if lying and names is not None:
@@ -244,10 +248,12 @@ def _log_mel_image(figure: ClipFigure) -> npt.NDArray[np.uint8]:
     return np.clip(np.array(figure.log_mel, dtype=np.int64), 0, 255).astype(np.uint8)
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Series]) -> None:
+def _draw_curves(axes: Axes, curves: Sequence[Series], threshold: float | None) -> None:
+    if threshold is not None:
+        axes.axhline(threshold, color=NEUTRAL, linewidth=1.2)
     positions, _ = _positions(curves)
     for index, (series, x) in enumerate(zip(curves, positions, strict=True)):
-        colour, dashes, _ = series_look(index)
+        colour, dashes, _ = series_look(index, series.reference)
         axes.plot(x, _array(series.y), color=colour, dashes=dashes or (None, None))
     values = np.concatenate([_array(series.y) for series in curves])
     if np.all(np.isnan(values) | ((values >= 0) & (values <= 1))):
@@ -263,10 +269,10 @@ def _draw_events(axes: Axes, tags: Sequence[str], reference: Sequence[Event], es
     place = {tag: row for row, tag in enumerate(tags)}
     for event in reference:
         box = [(event.onset, event.offset - event.onset)]
-        axes.broken_barh(box, (place[event.tag] - 0.36, 0.34), facecolor=SERIES[2], linewidth=0)
+        axes.broken_barh(box, (place[event.tag] - 0.36, 0.34), facecolor=NEUTRAL, linewidth=0)
     for event in estimated:
         box = [(event.onset, event.offset - event.onset)]
-        axes.broken_barh(box, (place[event.tag] + 0.06, 0.3), facecolor="none", edgecolor=SERIES[1], linewidth=1.6)
+        axes.broken_barh(box, (place[event.tag] + 0.06, 0.3), facecolor="none", edgecolor=INK, linewidth=1.6)
     axes.set_ylim(len(tags) - 0.5, -0.5)
     axes.set_yticks(range(len(tags)), [short(tag, 18) for tag in tags])
 

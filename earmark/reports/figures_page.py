@@ -1,5 +1,6 @@
 """Figures on a page, within the size that a page may have; and a page of nothing but figures."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,20 +37,31 @@ class Section:
 def write_figures_page(out: Path, *, kicker: str, title: str, lede: str, sections: Sequence[Section]) -> Path:
     """Writes a page of figures to `out`, and the figures as data beside it; returns the folder of these.
 
-    The folder is named as the page, with `-figures` in place of its suffix.
+    The folder is named as the page, with `-figures` in place of its suffix. Figures that an earlier page of the same
+    name showed, and this one does not, are removed from it.
 
     Args:
         kicker: the kind of page, above its title.
         lede: what is shown, in a sentence.
     """
     folder = out.with_name(f"{out.stem}-figures")
+    written = {name for section in sections for name, _ in section.figures}
+    earlier = _names_shown(out)
     for section in sections:
         for name, figure in section.figures:
             write_figure(folder, name, figure)
     shown = [(section, _drawn_section(section, folder.name)) for section in sections]
     template = environment().get_template("figures.html")
     write_text(out, template.render(kicker=kicker, title=title, lede=lede, sections=shown, version=__version__))
+    for name in earlier - written:
+        (folder / f"{name}.json").unlink(missing_ok=True)
     return folder
+
+
+def _names_shown(page: Path) -> set[str]:
+    """The figures on a page as it is, by their names: what was put beside it, and nothing that others put there."""
+    text = page.read_text("utf-8", "replace") if page.is_file() else ""
+    return set(re.findall(r'<figure [^>]*id="figure-([\w-]+)"', text))
 
 
 def drawn(figures: Sequence[tuple[str, AnyFigure | str]], folder: str = "figures") -> Drawn:

@@ -2,7 +2,7 @@
 
 _NAMES = {
     "mean_average_precision": ("mAP", "average precision, mean over tags"),
-    "map_at_k": ("mAP@3", "average precision of each clip's three highest-scored tags, mean over clips"),
+    "map_at_3": ("mAP@3", "average precision of each clip's three highest-scored tags, mean over clips"),
     "macro_f1": ("F1", "at the thresholds, mean over tags"),
     "roc_auc": ("ROC AUC", "area under the ROC curve, mean over tags"),
     "mean_roc_auc": ("ROC AUC", "area under the ROC curve, mean over tags"),

@@ -18,6 +18,9 @@ from earmark.reports.run_files import Evaluation, RunFiles, TagResult, read_run
 
 Floats = npt.NDArray[np.float64]
 
+IN_UNIT = ("mean_average_precision", "mean_roc_auc", "lwlrap")
+"""Metrics of the validation that are from 0 to 1."""
+
 
 @dataclass(frozen=True)
 class EvaluatedRun:
@@ -59,7 +62,7 @@ def sorted_average_precision_over_runs(runs: Sequence[Path], split: str, labels:
         alt=f"Bars of mean average precision for {len(tags)} tags, from {best} down to {weakest}.",
         x_label="tag",
         y_label="average precision",
-        series=[_series("average precision", [tags[k] for k in order], values[:, order])],
+        series=[_series("average precision", [tags[k] for k in order], values[:, order], in_unit=True)],
     )
 
 
@@ -95,7 +98,7 @@ def learning_curves_over_runs(runs: Sequence[Path], metric: str) -> ChartFigure:
         alt=f"A line of mean {word} over {len(runs)} runs by epoch: {ends}.",
         x_label="epoch",
         y_label=word,
-        series=[_series(word, epochs, values)],
+        series=[_series(word, epochs, values, in_unit=metric in IN_UNIT)],
     )
 
 
@@ -186,13 +189,20 @@ def _curve(files: RunFiles, metric: str) -> dict[float, float]:
     return curve
 
 
-def _series(label: str, x: list[float] | list[str], values: Floats) -> Series:
-    """The mean of values (run, place) over runs, and the band of a deviation to either side."""
+def _series(label: str, x: list[float] | list[str], values: Floats, *, in_unit: bool) -> Series:
+    """The mean of values (run, place) over runs, and the band of a deviation to either side.
+
+    Args:
+        in_unit: whether values are from 0 to 1, where the band ends too.
+    """
     mean = values.mean(axis=0)
     if len(values) == 1:
         return Series(label=label, x=x, y=_numbers(mean))
     deviation = values.std(axis=0, ddof=1)
-    return Series(label=label, x=x, y=_numbers(mean), low=_numbers(mean - deviation), high=_numbers(mean + deviation))
+    low, high = mean - deviation, mean + deviation
+    if in_unit:
+        low, high = np.maximum(low, 0), np.minimum(high, 1)
+    return Series(label=label, x=x, y=_numbers(mean), low=_numbers(low), high=_numbers(high))
 
 
 def _what_is_drawn(num_runs: int) -> str:

@@ -15,12 +15,24 @@ from markupsafe import Markup
 
 from earmark.figures import ChartFigure, ClipFigure, Event, Number, Series, TableFigure
 from earmark.files import digest_of
-from earmark.reports.drawing import INK, QUIET, SERIES, dash_text, draw_chart, draw_clip, drawing_style, series_look
+from earmark.reports.drawing import (
+    INK,
+    NEUTRAL,
+    QUIET,
+    SERIES,
+    dash_text,
+    draw_chart,
+    draw_clip,
+    drawing_style,
+    series_look,
+)
 
 # Rows of one table on a page; the file itself holds the rest.
 MOST_ROWS = 2000
 
-_VARIABLES = {INK: "ink", QUIET: "line"} | {colour: f"series-{i + 1}" for i, colour in enumerate(SERIES)}
+_VARIABLES = {INK: "ink", QUIET: "line", NEUTRAL: "neutral"} | {
+    colour: f"series-{i + 1}" for i, colour in enumerate(SERIES)
+}
 _MARKUP = re.compile(r"<[^>]*>")
 _COLOUR = re.compile("|".join(_VARIABLES))
 _NOISE = re.compile(r""" id="[a-zA-Z0-9.]+_\d+"|(?<=style=")font-family:[^;"]*;? ?|font-family:[^;"]*;? ?""")
@@ -147,15 +159,17 @@ def _legend(figure: ChartFigure | TableFigure | ClipFigure) -> list[LegendEntry]
         return []
     if isinstance(figure, ClipFigure):
         entries = [_entry(index, series, "line") for index, series in enumerate(figure.curves)]
-        entries += [LegendEntry("reference", "var(--series-3)", mark="bar")] * bool(figure.reference)
-        return entries + [LegendEntry("found", "var(--series-2)", mark="outline")] * bool(figure.estimated)
+        if figure.threshold is not None and entries:
+            entries.append(LegendEntry(f"threshold {figure.threshold:g}", "var(--neutral)"))
+        entries += [LegendEntry("reference", "var(--neutral)", mark="bar")] * bool(figure.reference)
+        return entries + [LegendEntry("found", "var(--ink)", mark="outline")] * bool(figure.estimated)
     marks = {"line": "line", "bar": "bar", "scatter": "point"}
     entries = [_entry(index, series, marks[figure.kind]) for index, series in enumerate(figure.series)]
     return entries if len(entries) > 1 else []
 
 
 def _entry(index: int, series: Series, mark: str) -> LegendEntry:
-    colour, dashes, _ = series_look(index)
+    colour, dashes, _ = series_look(index, series.reference)
     return LegendEntry(series.label, f"var(--{_VARIABLES[colour]})", dash_text(dashes), mark)
 
 

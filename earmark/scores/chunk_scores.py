@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,9 @@ from earmark.models.ensemble import digest_of_model, open_model
 from earmark.scores.index import index_of_chunks, index_of_clips
 from earmark.scores.predict import FloatArray, excerpt_scores, whole_clip_scores
 from earmark.scores.scorer import Scorer, model_scorer
-from earmark.scores.store import ScoreStore, write_scores
+from earmark.scores.seen import never_saw, seen_clips
+from earmark.scores.store import ScoreStore
+from earmark.scores.writing import write_scores
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +43,25 @@ def store_model_scores(
         InputError: there is no model, no clip can be read, or the folder holds something else, or other scores.
     """
     tagger = open_model(model)
-    trained_on = [about for about in tagger.trained_on() if about.get("dataset_digest") == dataset.digest]
-    if trained_on:
+    records = tagger.trained_on()
+    seen = seen_clips(records, dataset)
+    if seen.is_any:
         log.warning("the model was trained on clips of %s: their scores flatter it; see --folds", dataset.name)
-    asked = trained_on[0] if trained_on else {}
-    splits = resolve_splits(dataset, asked.get("test_fold"), asked.get("validation_fold"), asked.get("seed", 0))
+    training = seen.rows
+    if seen.is_untold or not len(training):
+        own = next((about for about in records if about.get("dataset_digest") == dataset.digest), {})
+        splits = resolve_splits(dataset, own.get("test_fold"), own.get("validation_fold"), own.get("seed", 0))
+        training = np.union1d(training, splits.train)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
-    wanted = to_score(dataset, pack, np.arange(dataset.num_clips), chunking, training=splits.train)
-    about = {"model": digest_of_model(model), "dataset": dataset.digest, "out_of_fold": not trained_on}
-    return store_scores(wanted, [model_scorer(tagger, device)], np.zeros(dataset.num_clips, np.int64), folder, about)
+    wanted = to_score(dataset, pack, np.arange(dataset.num_clips), chunking, training=training)
+    scorer = model_scorer(tagger, device, digest_of_model(model))
+    about = {
+        "model": scorer.digest,
+        "dataset": dataset.digest,
+        "out_of_fold": never_saw(records, dataset),
+        "trained_on": records,
+    }
+    return store_scores(wanted, [scorer], np.zeros(dataset.num_clips, np.int64), folder, about)
 
 
 def store_chunk_scores(
@@ -87,7 +99,7 @@ class ToScore:
     Attributes:
         clip_index: the clip of each excerpt, by its row, int64 (excerpt,).
         index: the store's index, a line an excerpt.
-        about: what the store says of how clips were cut.
+        about: what the store says of the clips and of how they were cut.
         dtype: of the scores on disk.
         score: the scores, float32 (place, tag), of some excerpts by their place.
     """
@@ -117,15 +129,17 @@ def to_score(dataset: Dataset, pack: Pack, rows: IntArray, chunking: Chunking | 
         def by_clip(scorer: Scorer, places: IntArray) -> FloatArray:
             return whole_clip_scores(scorer, pack, clips.clip_index[places])[1]
 
-        return ToScore(clips.clip_index, index_of_clips(dataset, clips.clip_index, training), {}, "float32", by_clip)
+        index, about = index_of_clips(dataset, clips.clip_index, training), {"clips": _digest_of(clips)}
+        return ToScore(clips.clip_index, index, about, "float32", by_clip)
     chunks = chunking.cut(clips, pack.rate_hz)
     index = index_of_chunks(dataset, chunks, pack.rate_hz, training)
-    about = {**chunking.model_dump(), "chunks": _digest_of(chunks)}
+    cut = {**chunking.model_dump(), "chunks": _digest_of(chunks)}
 
     def by_chunk(scorer: Scorer, places: IntArray) -> FloatArray:
-        return excerpt_scores(scorer, pack, chunks.at(places))
+        # The chunk as a whole, however the scorer would cut what it is given.
+        return excerpt_scores(replace(scorer, chunking=None), pack, chunks.at(places))
 
-    return ToScore(chunks.clip_index, index, about, "float16", by_chunk)
+    return ToScore(chunks.clip_index, index, cut, "float16", by_chunk)
 
 
 def store_scores(
@@ -150,6 +164,6 @@ def store_scores(
     return write_scores(folder, wanted.index, scorers[0].tags, {**about, **wanted.about}, score, wanted.dtype)
 
 
-def _digest_of(chunks: Excerpts) -> str:
-    """A short name of which chunks these are: a store that was begun is gone on with only where they are the same."""
-    return digest_of(*(part.tobytes() for part in (chunks.clip_index, chunks.onset_samples, chunks.num_samples)))
+def _digest_of(excerpts: Excerpts) -> str:
+    """A short name of which excerpts these are: a store that was begun is gone on with only where they are the same."""
+    return digest_of(*(part.tobytes() for part in (excerpts.clip_index, excerpts.onset_samples, excerpts.num_samples)))

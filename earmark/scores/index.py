@@ -65,11 +65,20 @@ def index_file(folder: Path, **options: Any) -> Iterator[Any]:
         raise InputError(f"{path}: not a Parquet file, {str(error).splitlines()[0]}") from error
 
 
-def places_among(folder: Path, clips: pa.ChunkedArray) -> IntArray:
-    """The place of each excerpt's clip among some clips by name, (excerpt,); -1 where it is none of them."""
+def lines_among(folder: Path, clips: pa.ChunkedArray) -> tuple[IntArray, IntArray]:
+    """The index's lines of some clips by name, clip by clip, by onset; and each one's clip by its place among them."""
     # Each name is looked up once, however many chunks the clip has.
     with index_file(folder, read_dictionary=["clip"]) as file:
-        names = file.read(columns=["clip"])["clip"].unify_dictionaries().combine_chunks()
+        table = file.read(columns=["clip", "onset"])
+    names = table["clip"].unify_dictionaries().combine_chunks()
     among = pc.fill_null(pc.index_in(names.dictionary, clips.combine_chunks()), -1)
-    place: IntArray = np.asarray(among, dtype=np.int64)[np.asarray(names.indices)]
-    return place
+    place = np.asarray(among, dtype=np.int64)[np.asarray(names.indices)]
+    line = np.flatnonzero(place >= 0)
+    line = line[np.lexsort((table["onset"].to_numpy()[line], place[line]))]
+    return line, place[line]
+
+
+def is_last_of_clip(place: IntArray) -> npt.NDArray[np.bool_]:
+    """Which lines are their clip's last, for the places of `lines_among`, (line,)."""
+    is_last: npt.NDArray[np.bool_] = np.diff(place, append=-1) != 0
+    return is_last

@@ -47,8 +47,13 @@ class Scorer:
     window_samples: int
 
 
-def model_scorer(model: Model, device: torch.device) -> Scorer:
-    """A model as a scorer, in fp32, its BatchNorms folded once; the given model stays as it is."""
+def model_scorer(model: Model, device: torch.device, digest: str | None = None) -> Scorer:
+    """A model as a scorer, in fp32, its BatchNorms folded once; the given model stays as it is.
+
+    Args:
+        digest: what it is called; None: by its settings and weights. A model in a folder is called by its files, see
+            `digest_of_model`.
+    """
     ready = for_scoring(model).to(device)
 
     def score(waveform: torch.Tensor, num_samples: torch.Tensor) -> torch.Tensor:
@@ -60,7 +65,7 @@ def model_scorer(model: Model, device: torch.device) -> Scorer:
     return Scorer(
         tags=model.config.vocabulary,
         rate_hz=model.rate_hz,
-        digest=_digest_of(model),
+        digest=digest or _digest_of(model),
         padded_samples=ready.padded_samples,
         clips_at_once=lambda num_samples: clips_at_once(ready, num_samples, device),
         score=score,

@@ -3,17 +3,16 @@
 `scores.npy` ((row, tag), float32, or float16 where they are soft targets; memory-mapped), `index.parquet` (a line an
 excerpt: `clip`, `onset`, `offset` in seconds of the clip, null = all of it, `first_row`, `rows`: one, or one a frame,
 `in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored, how clips
-were cut into chunks): a folder without it is no store. A store that was being written when the process died is gone on
-with.
+were cut into chunks): a folder without it is no store. `writing` makes them.
 """
 
 import itertools
-import os
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +24,18 @@ from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.errors import InputError, did_you_mean, first_few
-from earmark.files import read_json, write_json, written_aside
-from earmark.progress import progress_bar
-from earmark.scores.index import index_file, places_among
+from earmark.files import read_json
+from earmark.scores.index import index_file, is_last_of_clip, lines_among
 from earmark.timing import samples_at
+
+log = logging.getLogger(__name__)
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
 
-BLOCK = 1024
 FORMAT = 1
+MOST_OFF_S = 0.005
+"""How far a clip's end may lie from that of its last chunk: decoded or resampled otherwise, not another recording."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +90,32 @@ class ScoreStore:
         """The chunks of whole clips that have scores, clip by clip, by onset; and the row of each one's scores.
 
         Clips are known by name, chunks by their seconds: at another rate than the scores' they are cut at the same
-        times, and a clip's last chunk ends with the clip. A clip without scores has no chunk.
+        times, and a clip's last chunk ends with the clip. A clip without scores has no chunk, nor has one of another
+        length than its scores (by more than 5 ms), which is warned of.
 
         Args:
             clips: rows of `dataset`, whole and at `rate_hz`, each once.
+
+        Raises:
+            InputError: the scores are of whole clips, of none of these, or all of these are of another length.
+        """
+        line, place = self.lines_of(dataset, clips.clip_index)
+        fits = self._fit(dataset, line, place, clips.num_samples / rate_hz)
+        if not fits.all():
+            line, place = line[fits], place[fits]
+        onset = samples_at(self.column("onset")[line], rate_hz)
+        # A sliver of a sample or two may be none at a lower rate.
+        inside = onset < clips.num_samples[place]
+        line, place, onset = line[inside], place[inside], onset[inside]
+        offset = np.minimum(samples_at(self.column("offset")[line], rate_hz), clips.num_samples[place])
+        end = np.where(is_last_of_clip(place), clips.num_samples[place], offset)
+        return Excerpts(clips.clip_index[place], onset, end - onset), self.column("first_row")[line]
+
+    def lines_of(self, dataset: Dataset, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """The index's lines of the chunks of clips, clip by clip, by onset; each one's clip by its place in `rows`.
+
+        Args:
+            rows: of the clip table of `dataset`, each once. A clip without scores has no line.
 
         Raises:
             InputError: the scores are of whole clips, or of none of these.
@@ -102,20 +125,36 @@ class ScoreStore:
                 f"{self.folder}: scores must be of chunks, these are of whole clips; make such a store with "
                 f"`earmark score MODEL {dataset.folder} --chunk-s 2 -o SCORES`"
             )
-        place = places_among(self.folder, dataset.clips["clip"].take(pa.array(clips.clip_index)))
-        found = np.flatnonzero(place >= 0)
-        if not len(found):
+        line, place = lines_among(self.folder, dataset.clips["clip"].take(pa.array(rows)))
+        if not len(line):
             raise InputError(f"{self.folder}: scores must be of clips of {dataset.name}, of those asked for none is")
-        onset_s = self.column("onset")[found]
-        order = np.lexsort((onset_s, place[found]))
-        found, onset = found[order], samples_at(onset_s[order], rate_hz)
-        # A sliver of a sample or two may be none at a lower rate.
-        inside = onset < clips.num_samples[place[found]]
-        found, onset = found[inside], onset[inside]
-        place = place[found]
-        offset = np.minimum(samples_at(self.column("offset")[found], rate_hz), clips.num_samples[place])
-        end = np.where(np.diff(place, append=-1) != 0, clips.num_samples[place], offset)
-        return Excerpts(clips.clip_index[place], onset, end - onset), self.column("first_row")[found]
+        return line, place
+
+    def _fit(self, dataset: Dataset, line: IntArray, place: IntArray, length_s: FloatArray) -> npt.NDArray[np.bool_]:
+        """Which of the lines are of clips that end where their last chunk does, (line,)."""
+        last = is_last_of_clip(place)
+        ends_s, scored = self.column("offset")[line[last]], place[last]
+        fits = np.zeros(len(length_s), bool)
+        fits[scored] = np.abs(ends_s - length_s[scored]) <= MOST_OFF_S
+        others = len(scored) - int(fits.sum())
+        if others == len(scored):
+            raise InputError(
+                f"{self.folder}: scores must be of these clips of {dataset.name}, all {others} with scores are of "
+                "another length than was scored; score them again"
+            )
+        if others:
+            left_out = "%s: left out %d of %d clips with scores, of another length than was scored"
+            log.warning(left_out, self.folder, others, len(scored))
+        return fits[place]
+
+    def warn_of_another_clip_table(self, dataset: Dataset) -> None:
+        """Warns where the scores were made for other clips than the data set's, which share their names at most."""
+        if self.about.get("dataset", dataset.digest) != dataset.digest:
+            log.warning(
+                "%s was made for another clip table than that of %s; its clips are taken for those of the same names",
+                self.folder,
+                dataset.name,
+            )
 
     def check_tags(self, dataset: Dataset) -> None:
         """Raises InputError unless the scores are of the data set's tags, in their order."""
@@ -178,72 +217,3 @@ def open_scores(folder: Path | str) -> ScoreStore:
     if scores.shape != (rows, len(tags)):
         raise InputError(f"{folder}: scores must be {rows} rows of {len(tags)} tags, found {scores.shape}")
     return ScoreStore(folder, scores, tags, chunking, about)
-
-
-def write_scores(
-    folder: Path,
-    index: pa.Table,
-    tags: Sequence[str],
-    about: Mapping[str, Any],
-    score: Callable[[IntArray], FloatArray],
-    dtype: Literal["float16", "float32"] = "float32",
-) -> ScoreStore:
-    """Scores every excerpt of an index, block by block, and opens the store; a half-written one is gone on with.
-
-    Memory does not grow with the index. What was scored before is kept if it was of the same index and `about`.
-
-    Args:
-        index: clip, onset, offset, first_row, rows; rows follow one another in the order of the index.
-        about: whatever says which scores these are; must hold JSON.
-        score: the scores (row, tag) of some excerpts by their place in the index, in [0, 1].
-
-    Raises:
-        InputError: the folder holds something else, or other scores.
-    """
-    request = {"format": FORMAT, "tags": list(tags), "dtype": dtype, "excerpts": index.num_rows, **about}
-    done = _begun(folder, request)
-    if done is None:
-        return open_scores(folder)
-    # The row that each excerpt's scores begin at, and the row after all.
-    begins = np.append(0, np.cumsum(np.asarray(index["rows"], dtype=np.int64)))
-    path = folder / "scores.npy"
-    if done == 0:
-        with written_aside(folder / "index.parquet") as aside:
-            pa.parquet.write_table(index, aside, compression="zstd")
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=(int(begins[-1]), len(tags)))
-    # By the file: pages written through a memory map would stay with the process.
-    offset = np.load(path, mmap_mode="r").offset
-    with path.open("r+b") as file, progress_bar(index.num_rows, "stored", "excerpt", done) as bar:
-        for first in range(done, index.num_rows, BLOCK):
-            end = min(first + BLOCK, index.num_rows)
-            block = np.ascontiguousarray(score(np.arange(first, end)), dtype)
-            assert block.shape == (begins[end] - begins[first], len(tags)), block.shape
-            file.seek(offset + int(begins[first]) * len(tags) * block.itemsize)
-            file.write(block.data)
-            file.flush()
-            os.fsync(file.fileno())
-            write_json(folder / "begun.json", {"request": request, "done": end})
-            bar.update(end - first)
-    write_json(folder / "about.json", request)
-    (folder / "begun.json").unlink(missing_ok=True)
-    return open_scores(folder)
-
-
-def _begun(folder: Path, request: Mapping[str, Any]) -> int | None:
-    """How many excerpts are scored already; None where all are."""
-    written = {name: folder / name for name in ("about.json", "begun.json")}
-    for name, path in written.items():
-        if not path.is_file():
-            continue
-        held = read_json(path)
-        if (held if name == "about.json" else held.get("request")) != request:
-            raise InputError(
-                f"{folder}: holds other scores (of another model, data set or setting); name another folder"
-            )
-        return None if name == "about.json" else int(held["done"])
-    inside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    strange = sorted(name for name in inside if name != "folds" and ".part" not in name)
-    if strange and not {"index.parquet", "scores.npy"}.issuperset(strange):
-        raise InputError(f"{folder}: must be a new or an empty folder, it holds {first_few(strange)}; name another")
-    folder.mkdir(parents=True, exist_ok=True)
-    return 0

@@ -10,7 +10,7 @@ import torch
 
 from earmark.data import augment
 from earmark.data.augment import Augmentation, Draws
-from earmark.data.clips import Excerpts, IntArray, random_windows, read_batch
+from earmark.data.clips import Batch, Excerpts, IntArray, random_windows, read_batch
 from earmark.data.packs import Pack
 from earmark.data.sampling import epoch_generator
 from earmark.prefetch import prefetched
@@ -35,10 +35,11 @@ class Feed:
     """A training set in batches.
 
     Attributes:
-        excerpts: what is learned from; one longer than `length_samples` gives a random window of it.
+        excerpts: what is learned from.
         targets: their targets, by position.
         order: the positions of an epoch, given the epoch; every epoch has as many.
-        length_samples: the length of every training waveform.
+        length_samples: the length of every training waveform; a longer excerpt gives a random window of it. None:
+            excerpts are learned from as they are, and a batch is as long as its longest.
         names: the clip column of the clip table, for messages.
     """
 
@@ -46,7 +47,7 @@ class Feed:
     excerpts: Excerpts
     targets: TargetSource
     order: Callable[[int], IntArray]
-    length_samples: int
+    length_samples: int | None
     batch_size: int
     augmentation: Augmentation
     seed: int
@@ -78,14 +79,12 @@ class Feed:
             yield self._batch(order[at], draws.at(at), place[at], partner_place[at])
 
     def _batch(self, positions: IntArray, draws: Draws, place: FloatArray, partner_place: FloatArray) -> TrainingBatch:
-        batch = read_batch(self.pack, self._windows(positions, place), self.length_samples)
+        batch = self._read(positions, place)
         targets = self.targets.at(positions)
         partner = None
         if draws.mixed.any():
             mixed = draws.mixed
-            partner = read_batch(
-                self.pack, self._windows(draws.partner[mixed], partner_place[mixed]), self.length_samples
-            ).waveform
+            partner = self._read(draws.partner[mixed], partner_place[mixed]).waveform
             # Rows that are not mixed name a partner without meaning; reading its few labels too keeps one shape.
             other = self.targets.at(draws.partner)
             targets = Targets(
@@ -98,5 +97,8 @@ class Feed:
             waveform = augment.apply_waveform(batch.waveform, batch.num_samples, draws, partner)
         return TrainingBatch(waveform, batch.num_samples, batch.clip_index, targets, draws)
 
-    def _windows(self, positions: IntArray, place: FloatArray) -> Excerpts:
-        return random_windows(self.excerpts.at(positions), self.length_samples, place)
+    def _read(self, positions: IntArray, place: FloatArray) -> Batch:
+        excerpts = self.excerpts.at(positions)
+        if self.length_samples is None:
+            return read_batch(self.pack, excerpts, int(excerpts.num_samples.max()))
+        return read_batch(self.pack, random_windows(excerpts, self.length_samples, place), self.length_samples)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from earmark.data.chunking import Chunking
-from earmark.data.dataset import open_dataset
+from earmark.data.dataset import Dataset, open_dataset
 from earmark.scores.store import open_scores
 from tests.cli.command import earmark
+from tests.relabel.scenes import BY_SECOND, write_chunk_scores, write_scenes
 
 SMALL = ("backbone=crnn_small", "pretrained=null", "epochs=2", "batch_size=8", "warmup_steps=0", "keep_from_epoch=1")
 
@@ -40,6 +41,13 @@ def runs(dogs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         assert answer.returncode == 0, answer.stderr
         made.append(run)
     return made
+
+
+@pytest.fixture(scope="module")
+def scenes_and_scores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
+    folder = tmp_path_factory.mktemp("scenes")
+    scenes = write_scenes(folder)
+    return scenes, write_chunk_scores(folder / "scores", scenes, 1, BY_SECOND).folder
 
 
 def test_recipes_names_the_presets() -> None:
@@ -103,6 +111,43 @@ def test_chunks_are_scored_for_a_student(runs: list[Path], dogs: Path, tmp_path:
     assert not (tmp_path / "none").exists()
 
 
+def test_scores_are_mapped_as_a_model_is(scenes_and_scores: tuple[Dataset, Path], tmp_path: Path) -> None:
+    scenes, scores = scenes_and_scores
+    answer = earmark("map", scores, scenes.folder, "-o", tmp_path / "map.csv")
+    assert answer.returncode == 0, answer.stderr
+    assert "3 of 3 tags are among the model's 3" in answer.stdout
+    (used,) = (line for line in answer.stdout.splitlines() if line.startswith("next:"))
+    assert used.endswith(f"train psl {scenes.folder} --teacher {scores} -o RUN --map {tmp_path / 'map.csv'}")
+
+
+def test_folders_in_each_others_places_are_named(
+    scenes_and_scores: tuple[Dataset, Path], runs: list[Path], tmp_path: Path
+) -> None:
+    scenes, scores = scenes_and_scores
+    order = "the order is MODEL DATASET (evaluate, score, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
+    for words, said in (
+        (("evaluate", scenes.folder, runs[0]), f"{runs[0]}: must be a data set, this is a run folder; {order}"),
+        (("evaluate", runs[0], runs[0] / "model"), f"model: must be a data set, this is a model folder; {order}"),
+        (("coverage", scores, scenes.folder, "-o", tmp_path / "a.html"), f"this is a score store; {order}"),
+        (("score", scenes.folder, scenes.folder, "-o", tmp_path / "s"),
+         f"{scenes.folder}: must be a model folder or a run folder, this is a data set; {order}"),
+        (("tag", scores, scenes.audio_root), f"must be a model folder or a run folder, this is a score store; {order}"),
+    ):  # fmt: skip
+        answer = earmark(*words)
+        assert answer.returncode == 2, answer.stderr
+        assert said in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_of_one_model_do_not_go_to_folds(
+    scenes_and_scores: tuple[Dataset, Path], runs: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "scores" / "folds").mkdir(parents=True)
+    answer = earmark("score", runs[0], scenes_and_scores[0].folder, "-o", tmp_path / "scores")
+    assert answer.returncode == 2
+    assert "holds folds of out-of-fold scores; go on with --folds, or name another folder" in answer.stderr
+
+
 def test_what_cannot_be_relabelled(runs: list[Path], dogs: Path, small_dataset: Path, tmp_path: Path) -> None:
     answer = earmark("score", runs[0], dogs, "-o", tmp_path / "scores")
     assert "their scores flatter it; see --folds" in answer.stderr
@@ -137,6 +182,9 @@ def test_runs_become_a_model(runs: list[Path], dogs: Path, class_folders: Path, 
     taken = earmark("ensemble", *runs, "-o", tmp_path / "model")
     assert taken.returncode == 2
     assert "must not exist yet" in taken.stderr
+    twice = earmark("ensemble", runs[0], runs[0] / "model", "-o", tmp_path / "twice")
+    assert twice.returncode == 2
+    assert "each member of an ensemble must be given once, or it counts double; given again: " in twice.stderr
     resumed = earmark("train", "baseline", dogs, "-o", tmp_path / "run", "--init", tmp_path / "model")
     assert resumed.returncode == 2
     assert "is an ensemble, and one tagger is needed here" in resumed.stderr
@@ -150,6 +198,8 @@ def test_a_model_is_judged_on_other_tags(runs: list[Path], class_folders: Path, 
     assert proposed.returncode == 0, proposed.stderr
     assert "1 of 2 tags are among the model's 3" in proposed.stdout
     assert (tmp_path / "map.csv").read_text().split() == ['"dataset_tag","model_tag"', '"bark","Bark"']
+    uses = f"{tmp_path / 'set'} --teacher {runs[0]} -o RUN --map {tmp_path / 'map.csv'}"
+    assert f"train psl {uses}" in proposed.stdout.splitlines()[-1]
     answer = earmark("evaluate", runs[0], tmp_path / "set", "--split", "all", "--map", tmp_path / "map.csv", "--json")
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)

@@ -45,6 +45,16 @@ def test_coverage_is_a_page_and_lines(scenes: Dataset, stores: list[Path], tmp_p
     assert not list(scenes.folder.glob("packs"))
 
 
+def test_scores_made_for_another_clip_table_are_warned_of(scenes: Dataset, stores: list[Path], tmp_path: Path) -> None:
+    other = shutil.copytree(stores[0], tmp_path / "other")
+    about = json.loads((other / "about.json").read_text())
+    (other / "about.json").write_text(json.dumps(about | {"dataset": "of another"}))
+    answer = earmark("coverage", scenes.folder, stores[1], other, "--clip", "dogs", "-o", tmp_path / "page.html")
+    assert answer.returncode == 0, answer.stderr
+    assert "other was made for another clip table than that of scenes; its clips are taken for those" in answer.stderr
+    assert answer.stderr.count("another clip table") == 1
+
+
 def test_another_threshold(scenes: Dataset, stores: list[Path], tmp_path: Path) -> None:
     answer = earmark("coverage", scenes.folder, stores[1], "--threshold", ".7", "-o", tmp_path / "page.html")
     assert "1 s" in answer.stdout, answer.stderr
@@ -80,6 +90,33 @@ def test_scores_of_whole_clips_or_other_tags_are_refused(
     other = earmark("coverage", small_dataset, stores[1], "-o", tmp_path / "page.html")
     assert other.returncode == 2
     assert "scores must have the 3 tags of sounds, Bark, Hum, Tick differ" in other.stderr
+    assert "coverage is over the data set's own tags, and takes no map of others" in other.stderr
+
+
+def test_the_page_is_checked_first_and_nothing_is_written(scenes: Dataset, stores: list[Path], tmp_path: Path) -> None:
+    for out, message in (
+        (tmp_path, f"{tmp_path}: must be the HTML file to write, this is a folder; name a file such as"),
+        (tmp_path / "page", f"{tmp_path}/page: must be the HTML file to write, its name ends in .html; name"),
+    ):
+        for words in (("coverage", scenes.folder, stores[0]), ("compare", tmp_path / "no-run")):
+            answer = earmark(*words, "-o", out)
+            assert answer.returncode == 2
+            assert message in answer.stderr
+    twice = earmark("coverage", scenes.folder, stores[0], stores[0], "-o", tmp_path / "page.html")
+    assert "each store of scores must be given once" in twice.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_next_line_names_scores_out_of_fold(scenes: Dataset, stores: list[Path], tmp_path: Path) -> None:
+    folds = write_chunk_scores(tmp_path / "folds", scenes, 1, BY_SECOND, out_of_fold=True).folder
+    page = tmp_path / "page.html"
+    answer = earmark("coverage", scenes.folder, stores[0], folds, "--clip", "dogs", "-o", page)
+    assert answer.stdout.splitlines()[-1].endswith(f"--teacher {folds} -o RUN")
+    assert "Scored by models that never saw the clip: 1 s." in answer.stdout
+    (tmp_path / "page-figures" / "mine.json").write_text("{}")
+    assert earmark("coverage", scenes.folder, folds, "-o", page).returncode == 0
+    left = sorted(path.stem for path in (tmp_path / "page-figures").iterdir())
+    assert left == ["coverage", "label-coverage", "mine", "tags-per-clip"]
 
 
 def test_runs_are_compared(small_run: Path, small_dataset: Path, tmp_path: Path) -> None:

@@ -158,6 +158,13 @@ def test_the_summary_is_a_table(source, tmp_path):
     ]
 
 
+def test_groups_that_train_and_teacher_share_are_no_crossing(source, tmp_path):
+    rows = "Dog/a.wav,Dog,x,train\nRain/a,Rain,x,teacher\nRain/c,Rain,x,test\n"
+    (source / "list.csv").write_text(f"path,tags,group,split\n{rows}")
+    summary = import_dataset(source / "list.csv", tmp_path / "set")
+    assert summary.crossings == {"train and test": 1, "test and teacher": 1}
+
+
 def test_groups_in_several_folds_are_counted(source, tmp_path):
     rows = "Dog/a.wav,Dog,x,1\nRain/a,Rain,x,2\nRain/c,Rain,x,2\nDog/-b,Dog,y,1\n"
     (source / "list.csv").write_text(f"path,tags,group,fold\n{rows}")

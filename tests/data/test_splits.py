@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.data.dataset import Dataset
-from earmark.data.splits import resolve_splits
+from earmark.data.splits import fold_splits, resolve_splits
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
@@ -143,3 +143,52 @@ def test_clips_for_a_teacher_are_in_no_other_split(tmp_path):
     teachers = splits.of_teacher()
     assert (teachers.train.tolist(), teachers.teacher.tolist()) == ([0, 1, 4, 5], [])
     assert len({splits.digest, teachers.digest}) == 2
+
+
+def groups_at(groups, rows):
+    return {groups[row] for row in rows}
+
+
+def test_validation_is_drawn_from_groups_without_a_teachers_clip(tmp_path):
+    # Recordings 0 to 9 have a clip for the teacher each, 10 to 29 have none.
+    groups = [f"g{row // 2}" for row in range(60)]
+    given = ["teacher" if row < 20 and row % 2 else "train" for row in range(60)]
+    dataset = dataset_of(tmp_path, groups, split=given)
+    for seed in range(5):
+        splits = resolve_splits(dataset, seed=seed)
+        assert 4 <= len(splits.validation) <= 5
+        assert not groups_at(groups, splits.validation) & groups_at(groups, [*splits.teacher, *splits.train])
+        assert len(splits.teacher) == 10
+        assert "are left out" not in splits.notes[0]
+
+
+def test_a_validation_draw_takes_its_groups_from_the_teacher_where_all_have_clips_of_it(tmp_path):
+    groups = [f"g{row // 2}" for row in range(60)]
+    splits = resolve_splits(dataset_of(tmp_path, groups, split=["train", "teacher"] * 30))
+    assert len(splits.validation) == 3
+    assert not groups_at(groups, splits.validation) & groups_at(groups, [*splits.teacher, *splits.train])
+    assert (len(splits.train), len(splits.teacher)) == (27, 27)
+    assert splits.notes[0].endswith("; 3 clips for a teacher are of these groups and are left out")
+    assert "teacher: 27 clips are for a teacher alone and not trained on otherwise" in splits.notes
+
+
+def test_folds_keep_the_teachers_clips_that_are_of_no_clip_to_score(tmp_path):
+    # A recording in three has a clip for the teacher.
+    groups = [f"g{row // 2}" for row in range(60)]
+    given = ["teacher" if row % 6 == 1 else "train" for row in range(60)]
+    dataset = dataset_of(tmp_path, groups, split=given, fold=[1] * 6 + [2] * 54)
+    splits = resolve_splits(dataset, test_fold=1)
+    parts = fold_splits(dataset, splits, 3)
+    for part in parts:
+        held_out = groups_at(groups, [*part.test, *part.validation])
+        assert not held_out & groups_at(groups, part.teacher)
+        expected = [row for row in splits.teacher if groups[row] not in held_out]
+        assert part.teacher.tolist() == expected
+        assert len(expected)
+    assert sorted(np.concatenate([part.test for part in parts]).tolist()) == splits.train.tolist()
+
+
+def test_folds_say_that_each_draws_its_validation(tmp_path):
+    dataset = dataset_of(tmp_path, [f"g{row}" for row in range(40)], split=["train"] * 20 + ["validation"] * 20)
+    (_, note), *_ = [part.notes for part in fold_splits(dataset, resolve_splits(dataset), 2)]
+    assert note.endswith("drawn with seed 0, each fold draws its own from its training clips")

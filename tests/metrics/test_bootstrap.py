@@ -14,6 +14,10 @@ from earmark.metrics.resampling import draw_resamples, resampled
 DRAWN = [name for name in METRICS if name != "d_prime"]
 
 
+def plain_metric(name):
+    return getattr(tagging, "map_at_k" if name == "map_at_3" else name)
+
+
 def random_clips(num_clips, num_tags, density, levels=None, seed=0):
     rng = np.random.default_rng(seed)
     truth = rng.random((num_clips, num_tags)) < density
@@ -27,7 +31,7 @@ def assert_equals_repeated_arrays(truth, scores, weights, counts):
     for resample, times in enumerate(counts.T):
         arrays = [np.repeat(array, times, axis=0) for array in (truth, scores, weights)]
         for name in DRAWN:
-            expected = getattr(tagging, name)(*arrays)
+            expected = plain_metric(name)(*arrays)
             assert metrics[name][resample] == pytest.approx(expected, abs=1e-12, nan_ok=True), name
         np.testing.assert_allclose(by_tag[resample], tagging.average_precision(*arrays), rtol=0, atol=1e-12)
 
@@ -92,7 +96,7 @@ def test_values_are_the_plain_metrics_and_lie_inside():
     assert list(result.metrics) == list(METRICS)
     for name, interval in result.metrics.items():
         arguments = {"threshold": 0.6} if name == "macro_f1" else {}
-        assert interval.value == pytest.approx(getattr(tagging, name)(truth, scores, **arguments), rel=1e-15)
+        assert interval.value == pytest.approx(plain_metric(name)(truth, scores, **arguments), rel=1e-15)
         assert interval.low < interval.value < interval.high, name
     np.testing.assert_array_equal(result.average_precision.value, tagging.average_precision(truth, scores))
     assert (result.average_precision.low < result.average_precision.value).all()

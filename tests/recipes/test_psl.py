@@ -20,6 +20,7 @@ from earmark.data.splits import resolve_splits
 from earmark.errors import InputError
 from earmark.evaluation import evaluate_model
 from earmark.features import PRESETS
+from earmark.models.ensemble import digest_of_model
 from earmark.models.tagger import BackboneConfig, Tagger, TaggerConfig, load_model, save_model
 from earmark.recipes import find_recipe, preset_names, read_preset
 from earmark.recipes.job import Request
@@ -74,6 +75,7 @@ def test_a_student_learns_its_teachers_chunks(request_: Request, small_run: Path
     store = open_scores(request_.run / "pseudo-labels")
     assert store.chunking == CHUNKING
     assert store.scores.dtype == np.float16
+    assert (store.about["model"], store.about["out_of_fold"]) == (digest_of_model(small_run), False)
     splits = resolve_splits(request_.dataset, 1, 2)
     pack = open_pack(request_.dataset, RATE_HZ)
     clips = whole_clips(pack, splits.train)
@@ -133,6 +135,22 @@ def test_clips_that_the_store_lacks_are_left_out_and_counted(
     with caplog.at_level(logging.WARNING):
         train(replace(request_, teacher=tmp_path / "some"), epochs=1)
     assert "3 of 12 training clips have no scores and are not learned from" in caplog.text
+
+
+def test_a_store_of_another_clip_table_is_warned_of_once(
+    request_: Request, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def says(waveform: torch.Tensor, num_samples: torch.Tensor) -> np.ndarray:
+        return np.tile(np.array([0.9, 0.2, 0.1], np.float32), (len(waveform), 1))
+
+    rows, folder = np.arange(request_.dataset.num_clips), tmp_path / "scores"
+    scorer = callable_scorer(says, TAGS, RATE_HZ, "one")
+    store_chunk_scores(scorer, request_.dataset, rows, CHUNKING, folder, training=rows, out_of_fold=True, workers=1)
+    about = json.loads((folder / "about.json").read_text())
+    (folder / "about.json").write_text(json.dumps(about | {"dataset": "of another"}))
+    with caplog.at_level(logging.WARNING):
+        train(replace(request_, teacher=folder), chunk_s=None, min_chunk_s=None, epochs=1)
+    assert caplog.text.count("scores was made for another clip table than that of sounds; its clips are taken") == 1
 
 
 def test_any_callable_may_teach(request_: Request) -> None:
@@ -261,6 +279,10 @@ def test_a_resumed_run_has_the_same_weights(request_: Request, small_run: Path, 
         patch.setattr("earmark.training.loop._refuse_broken_weights", dies)
         with pytest.raises(KeyboardInterrupt):
             train(broken, **stops)
+    figures = {path.name: path.stat().st_mtime_ns for path in (broken.run / "figures").iterdir()}
+    assert set(figures) == {"coverage.json", "label-coverage.json", "tags-per-clip.json"}
     resumed = train(replace(broken, resume=True), **stops)
+    # Of all scores, so they are not looked through again at every start.
+    assert {name: (broken.run / "figures" / name).stat().st_mtime_ns for name in figures} == figures
     for name, tensor in unbroken.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name

@@ -182,7 +182,7 @@ def test_a_run_is_trained_again_without_each_fold(family, tmp_path):
     clips, rows, in_training = store.of_clips(family)
     assert np.flatnonzero(in_training).tolist() == resolve_splits(family, 1, 2).train.tolist()
     assert clips.tolist() == list(range(36))
-    runs = sorted((tmp_path / "scores" / "folds").iterdir())
+    runs = sorted(path for path in (tmp_path / "scores" / "folds").iterdir() if path.is_dir())
     assert [run.name for run in runs] == ["scores-1", "scores-2"]
     kept = json.loads((runs[0] / "settings.json").read_text())
     assert kept["settings"] == json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]

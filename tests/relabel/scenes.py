@@ -12,7 +12,8 @@ from earmark.data.dataset import Dataset, write_dataset
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
 from earmark.scores.index import index_of_chunks
-from earmark.scores.store import ScoreStore, write_scores
+from earmark.scores.store import ScoreStore
+from earmark.scores.writing import write_scores
 
 RATE_HZ = 8000
 TAGS = ("Bark", "Hum", "Tick")

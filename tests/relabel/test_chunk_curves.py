@@ -34,6 +34,7 @@ def test_scores_are_steps_from_chunk_to_chunk(scenes, stores):
     assert bark.x == [0, 1, 1, 2, 2, 2.5]
     assert bark.y == pytest.approx(np.array([0.9, 0.9, 0.1, 0.1, 0.8, 0.8]), abs=1e-3)
     assert [event.tag for event in seconds.reference] == ["Bark", "Tick"]
+    assert seconds.threshold == 0.5
     assert seconds.caption == "Scores of 3 chunks. At least 0.5 in any: Bark; given labels: Bark, Tick."
     assert whole.caption == "Scores of 1 chunk. At least 0.5 in any: Bark, Tick; given labels: Bark, Tick."
 
@@ -42,7 +43,7 @@ def test_given_tags_are_drawn_however_low(scenes, stores, monkeypatch):
     monkeypatch.setattr(chunk_curves, "BEST_TAGS", 1)
     (figure,) = chunk_clip_figures(scenes, stores[1:], "dogs", threshold=0.95)
     assert [curve.label for curve in figure.curves] == ["Bark", "Tick"]
-    assert "in any: none; given labels: Bark, Tick." in figure.caption
+    assert "in any: none; given labels: Bark, Tick. Drawn: the tags that score highest" in figure.caption
     monkeypatch.setattr(chunk_curves, "MOST_TAGS", 1)
     assert len(chunk_clip_figures(scenes, stores[1:], "dogs")[0].curves) == 1
 

@@ -1,6 +1,5 @@
 """Figures of pseudo strong labels, by hand on four clips."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from earmark.errors import InputError
 from earmark.figures import read_figure
 from earmark.relabel.chunk_figures import coverage_figures, coverage_lines, write_coverage_figures
 from earmark.scores.index import index_of_clips
-from earmark.scores.store import write_scores
+from earmark.scores.writing import write_scores
 from tests.relabel.scenes import BY_SECOND, TAGS, WHOLE, write_chunk_scores, write_scenes
 
 
@@ -113,12 +112,27 @@ def test_many_tags_are_one_bar(scenes, stores, monkeypatch):
 def test_lines_for_a_terminal_stand_in_columns(scenes, stores):
     lines = coverage_lines(coverage_figures(scenes, stores)["coverage"])
     assert lines[0].startswith("4 clips of scenes: tags that score at least 0.5")
-    assert lines[1].split("  ")[0] == "Chunks"
+    assert lines[3].split() == ["Chunks", "clip", "per", "clip", "tag", "coverage", "given", "tags"]
     assert len({len(line) for line in lines[1:]}) == 1
-    assert lines[3].split()[:4] == ["1", "s", "1.500", "1.000"]
+    assert len(lines[1]) <= 80
+    assert lines[5].split()[:4] == ["1", "s", "1.500", "1.000"]
 
 
-def test_scores_of_something_else_are_refused(scenes, stores, tmp_path, caplog):
+def test_it_is_said_which_scores_are_out_of_fold(scenes, stores, tmp_path):
+    assert coverage_figures(scenes, stores)["coverage"].caption.endswith(
+        "Scored by models that never saw the clip: none."
+    )
+    folds = write_chunk_scores(tmp_path / "folds", scenes, 1, BY_SECOND, out_of_fold=True)
+    assert coverage_figures(scenes, [folds])["coverage"].caption.endswith("never saw the clip: all.")
+    assert coverage_figures(scenes, [stores[0], folds])["coverage"].caption.endswith("never saw the clip: 1 s.")
+
+
+def test_given_labels_have_a_colour_of_their_own(scenes, stores):
+    tags = coverage_figures(scenes, stores)["tags-per-clip"]
+    assert [series.reference for series in tags.series] == [False, False, True]
+
+
+def test_scores_of_something_else_are_refused(scenes, stores, tmp_path):
     whole = write_scores(
         tmp_path / "clips", index_of_clips(scenes, np.arange(4), np.arange(4)), TAGS, {}, np.array(WHOLE).__getitem__
     )
@@ -132,9 +146,3 @@ def test_scores_of_something_else_are_refused(scenes, stores, tmp_path, caplog):
     renamed = scenes.clips.set_column(0, "clip", pa.array(["p", "q", "r", "s"]))
     with pytest.raises(InputError, match="scores must be of clips of scenes"):
         coverage_figures(replace(scenes, clips=renamed), stores)
-    caplog.set_level(logging.WARNING)
-    coverage_figures(scenes, stores)
-    assert not caplog.records
-    moved = scenes.clips.set_column(1, "path", pa.array(["1", "2", "3", "4"]))
-    coverage_figures(replace(scenes, clips=moved), stores[:1])
-    assert "whole: was made for another clip table than that of scenes" in caplog.text

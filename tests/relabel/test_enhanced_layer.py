@@ -13,7 +13,8 @@ from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
 from earmark.relabel.enhanced_layer import add_enhanced_layer, enhancement_lines
 from earmark.scores.index import index_of_clips
-from earmark.scores.store import ScoreStore, write_scores
+from earmark.scores.store import ScoreStore
+from earmark.scores.writing import write_scores
 
 # Sound > Music (abstract) > Song; Owl stands nowhere.
 NODES = Ontology(("sound", "music", "song"), ("Sound", "Music", "Song"), ((1,), (2,), ()), abstract=frozenset({1}))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from earmark.figures import ChartFigure, ClipFigure, Event, Series, TableFigure
-from earmark.reports.drawing import INK, SERIES, series_look
+from earmark.reports.drawing import INK, NEUTRAL, SERIES, series_look
 from earmark.reports.render import MOST_ROWS, figure_html, figure_svg
 
 WORDS = {"title": "Title", "caption": "What to notice.", "alt": "In words."}
@@ -45,6 +45,19 @@ def test_colours_are_the_pages_own_so_that_dark_mode_holds() -> None:
     assert f"var(--ink,{INK})" in svg
     bare = re.sub(r"var\([^)]*\)", "", svg)
     assert not re.search(r"(?:fill|stroke): *#", bare)
+
+
+def test_what_was_given_has_no_series_colour() -> None:
+    series = [Series(label=name, x=["a"], y=[1.0], reference=name == "given") for name in ("given", "found")]
+    element = figure_html(chart("bar", *series), "f")
+    assert element.count(f"var(--neutral,{NEUTRAL})") == 1
+    assert "var(--series-1" not in element
+    curves = [Series(label=str(place), x=[0.0, 1.0], y=[0.1, 0.9]) for place in range(2)]
+    events = {name: [Event(tag="Dog", onset=0.5, offset=1)] for name in ("reference", "estimated")}
+    element = figure_html(clip(curves=curves, threshold=0.5, **events), "c")
+    assert element.count("series-2") == 2 * 1
+    assert "series-3" not in element
+    assert "threshold 0.5" in element
 
 
 def test_first_24_series_differ_in_more_than_colour() -> None:

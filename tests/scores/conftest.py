@@ -7,10 +7,16 @@ import pytest
 import soundfile
 import torch
 
+from earmark.data.chunking import Chunking
+from earmark.data.dataset import Dataset
+from earmark.scores.chunk_scores import store_chunk_scores
 from earmark.scores.scorer import Scorer, callable_scorer
+from earmark.scores.store import ScoreStore
 from tests.conftest import RATE_HZ, TAGS, sound
 
 LENGTHS_S = (1.0, 0.05, 0.4, 0.41, 0.55, 0.86, 2.33, 0.4999)
+CHUNKING = Chunking(chunk_s=0.4, min_chunk_s=0.1)
+ALL = np.arange(len(LENGTHS_S))
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +47,7 @@ def telling() -> Scorer:
 def packed(waveform: np.ndarray) -> torch.Tensor:
     """One packed waveform as a batch of float32 in [-1, 1]."""
     return torch.from_numpy(waveform.astype(np.float32) / 2**15)[None]
+
+
+def stored(scorer: Scorer, dataset: Dataset, folder: Path, rows=ALL, chunking: Chunking = CHUNKING) -> ScoreStore:
+    return store_chunk_scores(scorer, dataset, rows, chunking, folder, training=np.array([0, 6]), out_of_fold=False)

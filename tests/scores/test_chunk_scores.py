@@ -1,9 +1,10 @@
-"""Stores of chunk scores: what they hold, at any rate, after any death, however large."""
+"""Stores of chunk scores: what they hold, at any rate, however large."""
 
 import json
-import signal
+import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,19 @@ import torch
 
 from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts, whole_clips
-from earmark.data.dataset import Dataset, open_dataset
+from earmark.data.dataset import open_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
-from earmark.models.tagger import load_model
-from earmark.scores import store as store_module
-from earmark.scores.chunk_scores import store_chunk_scores, store_model_scores
+from earmark.models.ensemble import digest_of_model
+from earmark.models.tagger import load_model, save_model
+from earmark.scores.chunk_scores import store_model_scores
 from earmark.scores.predict import excerpt_scores
-from earmark.scores.scorer import Scorer, callable_scorer, model_scorer
-from earmark.scores.store import ScoreStore, is_score_store, open_scores
+from earmark.scores.scorer import model_scorer
+from earmark.scores.seen import never_saw
 from tests.conftest import RATE_HZ, REPOSITORY, TAGS
-from tests.scores.conftest import LENGTHS_S, packed, telling_scores
+from tests.scores.conftest import ALL, CHUNKING, packed, stored, telling_scores
 
 CPU = torch.device("cpu")
-CHUNKING = Chunking(chunk_s=0.4, min_chunk_s=0.1)
-ALL = np.arange(len(LENGTHS_S))
-
-
-def stored(scorer: Scorer, dataset: Dataset, folder: Path, rows=ALL, chunking: Chunking = CHUNKING) -> ScoreStore:
-    return store_chunk_scores(scorer, dataset, rows, chunking, folder, training=np.array([0, 6]), out_of_fold=False)
 
 
 def test_a_store_holds_every_chunk_of_the_clips_asked_for(odd_clips, telling, tmp_path):
@@ -120,12 +115,12 @@ def test_a_store_at_one_rate_says_how_clips_are_cut_at_another(odd_clips, tellin
 
 def test_a_sliver_that_is_nothing_at_another_rate_is_left_out(odd_clips, telling, tmp_path):
     dataset = open_dataset(odd_clips)
-    made = stored(telling, dataset, tmp_path, chunking=Chunking(chunk_s=0.4, min_chunk_s=0.0))
+    made = stored(telling, dataset, tmp_path, chunking=Chunking(chunk_s=0.407, min_chunk_s=0.0))
     row = np.flatnonzero(open_pack(dataset, RATE_HZ).num_samples == 0.41 * RATE_HZ)
     assert len(made.chunks_of(dataset, Excerpts(row, row * 0, np.array([410])), 1000)[0]) == 2
-    # As if the resampler had left nothing of the last 10 ms.
-    chunks, rows = made.chunks_of(dataset, Excerpts(row, row * 0, np.array([400])), 1000)
-    assert (chunks.onset_samples.tolist(), chunks.num_samples.tolist()) == ([0], [400])
+    # As if the resampler had left nothing of the last 3 ms.
+    chunks, rows = made.chunks_of(dataset, Excerpts(row, row * 0, np.array([407])), 1000)
+    assert (chunks.onset_samples.tolist(), chunks.num_samples.tolist()) == ([0], [407])
     assert made.column("onset")[rows].tolist() == [0]
 
 
@@ -138,6 +133,59 @@ def test_clips_without_scores_are_absent(odd_clips, telling, tmp_path):
         made.chunks_of(dataset, clips.at(np.array([0, 1])), RATE_HZ)
     with pytest.raises(InputError, match="scores must be of whole clips"):
         made.of_clips(dataset)
+
+
+def test_clips_of_another_length_than_their_scores_have_none(odd_clips, telling, tmp_path, caplog):
+    dataset = open_dataset(odd_clips)
+    made = stored(telling, dataset, tmp_path / "s")
+    clips = whole_clips(open_pack(dataset, RATE_HZ), ALL)
+
+    def chunks(off_samples):
+        return made.chunks_of(dataset, replace(clips, num_samples=clips.num_samples + off_samples), RATE_HZ)[0]
+
+    # Less than 5 ms is what decoding and resampling differ in: the last chunk ends with the clip.
+    near = chunks(np.where(ALL == 6, 79, -79))
+    assert set(near.clip_index.tolist()) == set(ALL.tolist())
+    last = CHUNKING.cut(clips.at(np.array([6])), RATE_HZ).num_samples[-1]
+    assert (near.num_samples[near.clip_index == 6][-1], caplog.records) == (last + 79, [])
+    with caplog.at_level(logging.WARNING):
+        assert set(chunks(np.where(ALL == 6, 81, 0)).clip_index.tolist()) == set(ALL.tolist()) - {6}
+        assert set(chunks(np.where(ALL > 5, -81, 0)).clip_index.tolist()) == set(ALL[:6].tolist())
+    assert "s: left out 1 of 8 clips with scores, of another length than was scored" in caplog.text
+    assert "s: left out 2 of 8 clips with scores, of another length than was scored" in caplog.text
+    with pytest.raises(
+        InputError, match="s: scores must be of these clips of odd, all 8 with scores are of another len"
+    ):
+        chunks(np.full(8, RATE_HZ))
+
+
+def test_the_chunk_asked_for_is_scored_as_a_whole(odd_clips, telling, tmp_path):
+    dataset = open_dataset(odd_clips)
+    by_chunks = replace(telling, chunking=Chunking(chunk_s=0.1, min_chunk_s=0.1))
+    made = stored(by_chunks, dataset, tmp_path / "chunks", chunking=Chunking(chunk_s=0.8))
+    plain = stored(telling, dataset, tmp_path / "plain", chunking=Chunking(chunk_s=0.8))
+    np.testing.assert_array_equal(made.scores, plain.scores)
+    assert made.scores[:, 0].max() == pytest.approx(RATE_HZ / 2**20, rel=1e-3)  # a second: .8 s, and .2 s joined to it
+
+
+def test_scores_are_out_of_fold_only_where_it_is_known(odd_clips, small_run, tmp_path):
+    dataset, silent = open_dataset(odd_clips), load_model(small_run)
+    silent.config = silent.config.model_copy(update={"trained_on": {}})
+    save_model(silent, tmp_path / "silent")
+    known = store_model_scores(small_run, dataset, tmp_path / "one", chunking=CHUNKING, device=CPU)
+    unknown = store_model_scores(tmp_path / "silent", dataset, tmp_path / "two", chunking=CHUNKING, device=CPU)
+    assert (known.about["out_of_fold"], unknown.about["out_of_fold"]) == (True, False)
+    # Nor of one that knows its own clips and not its teacher's.
+    told = [dict(record) for record in load_model(small_run).trained_on()]
+    assert never_saw(told, dataset)
+    assert not never_saw([{**told[0], "learned_from": [{"scorer": "mine"}]}], dataset)
+
+
+def test_a_model_is_called_the_same_whoever_stores_its_scores(odd_clips, small_run, tmp_path):
+    dataset = open_dataset(odd_clips)
+    by_folder = store_model_scores(small_run, dataset, tmp_path / "one", chunking=CHUNKING, device=CPU)
+    scorer = model_scorer(load_model(small_run), CPU, digest_of_model(small_run))
+    assert stored(scorer, dataset, tmp_path / "two").about["model"] == by_folder.about["model"]
 
 
 def test_a_store_of_whole_clips_has_no_chunks(odd_clips, small_run, tmp_path):
@@ -158,62 +206,6 @@ def test_other_chunks_are_other_scores(odd_clips, telling, tmp_path):
     assert len(stored(telling, dataset, tmp_path).scores) == 17
     with pytest.raises(InputError, match="must hold clips that can be read, found none among 0"):
         stored(telling, dataset, tmp_path / "none", rows=np.array([], np.int64))
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from earmark.data.chunking import Chunking
-from earmark.data.dataset import open_dataset
-from earmark.scores import store
-from earmark.scores.chunk_scores import store_chunk_scores
-from earmark.scores.scorer import callable_scorer
-from tests.scores.conftest import telling_scores
-
-dataset, folder, calls = open_dataset(sys.argv[1]), Path(sys.argv[2]), [int(sys.argv[3])]
-store.BLOCK = 4
-
-def function(waveform, num_samples):
-    calls[0] -= 1
-    if calls[0] < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return telling_scores(waveform.numpy())
-
-scorer = callable_scorer(function, ("Click", "Noise", "Tone"), 16000, "telling")
-store_chunk_scores(scorer, dataset, np.arange(dataset.num_clips), Chunking(chunk_s=0.4, min_chunk_s=0.1), folder,
-                   training=np.array([0, 6]), out_of_fold=False)
-"""
-
-
-def test_killed_anywhere_a_rerun_leaves_no_gap_and_scores_nothing_twice(
-    odd_clips: Path, telling: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dataset = open_dataset(odd_clips)
-    unbroken = stored(telling, dataset, tmp_path / "unbroken")
-    folder = tmp_path / "killed"
-    command = [sys.executable, "-c", KILLED, odd_clips, folder]
-    for calls in (0, 5):
-        died = subprocess.run([*command, str(calls)], cwd=REPOSITORY, capture_output=True, text=True)
-        assert died.returncode == -signal.SIGKILL, died.stderr
-        assert is_score_store(folder) == (calls > 0)
-        with pytest.raises(InputError, match="goes on where it was stopped"):
-            open_scores(folder)
-    done = json.loads((folder / "begun.json").read_text())["done"]
-    assert 0 < done < len(unbroken.scores)
-    given: list[int] = []
-
-    def function(waveform, num_samples):
-        given.extend(num_samples.tolist())
-        return telling_scores(waveform.numpy())
-
-    monkeypatch.setattr(store_module, "BLOCK", 4)
-    again = stored(callable_scorer(function, TAGS, RATE_HZ, "telling"), dataset, folder)
-    lengths = np.round((again.column("offset") - again.column("onset")) * RATE_HZ).astype(int)
-    assert sorted(given) == sorted(lengths[done:].tolist())
-    for name in ("scores.npy", "index.parquet", "about.json"):
-        assert (folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
-    assert not (folder / "begun.json").exists()
 
 
 LARGE = """

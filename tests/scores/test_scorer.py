@@ -47,6 +47,7 @@ def test_a_model_is_known_by_its_content() -> None:
     with torch.no_grad():
         next(same.parameters()).view(-1)[0] += 1
     assert model_scorer(same, CPU).digest != model_scorer(one, CPU).digest
+    assert model_scorer(same, CPU, "of its folder").digest == "of its folder"
 
 
 @pytest.mark.parametrize("as_numpy", [True, False])

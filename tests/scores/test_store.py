@@ -8,8 +8,9 @@ import pytest
 
 from earmark.data.dataset import open_dataset
 from earmark.errors import InputError
-from earmark.scores import store
-from earmark.scores.store import open_scores, write_scores
+from earmark.scores import writing
+from earmark.scores.store import open_scores
+from earmark.scores.writing import write_scores
 
 TAGS = ("Click", "Noise", "Tone")
 
@@ -30,7 +31,7 @@ class Scorer:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(store, "BLOCK", 4)
+    monkeypatch.setattr(writing, "BLOCK", 4)
 
 
 def index(names=tuple(f"c{k}" for k in range(10))):
@@ -95,6 +96,20 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(InputError, match=r"must be a new or an empty folder, it holds thesis.txt"):
         write_scores(tmp_path, index(), TAGS, {}, Scorer())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -0.25, 1.5])
+def test_what_is_no_score_is_not_stored(tmp_path, wrong):
+    def score(places):
+        scores = np.full((2 * len(places), 3), 0.5)
+        scores[(2 * places[:, None] + [0, 1]).ravel() == 11, 1] = wrong
+        return scores
+
+    table = index().set_column(4, "rows", pa.array([2] * 10))
+    said = rf's: scores must be finite and in \[0, 1\], got {wrong:g} for "Noise" of clip "c5"; look at the model'
+    with pytest.raises(InputError, match=said):
+        write_scores(tmp_path / "s", table, TAGS, {}, score, "float16")
+    assert json.loads((tmp_path / "s" / "begun.json").read_text())["done"] == 4
 
 
 def test_clips_are_found_by_name(small_dataset, tmp_path):

@@ -105,3 +105,29 @@ def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
     assert feed.steps_per_epoch == 1
     (batch,) = feed.batches(0)
     assert len(batch.clip_index) == 21
+
+
+def test_a_batch_of_whole_excerpts_is_as_long_as_its_longest() -> None:
+    feed = replace(make_feed(), length_samples=None)
+    for batch in feed.batches(0):
+        lengths = 1000 + 10 * batch.clip_index
+        assert batch.num_samples.tolist() == lengths.tolist()
+        assert batch.waveform.shape == (5, lengths.max())
+        for clip, length, waveform in zip(batch.clip_index, lengths, batch.waveform.numpy(), strict=True):
+            assert waveform[:length].tolist() == (clip * 1000 + np.arange(length)).astype(np.int16).tolist()
+            assert not waveform[length:].any()
+    mixed = replace(feed, augmentation=Augmentation(mixup_rate=1.0))
+    for batch in mixed.batches(0):
+        share, clip, partner = batch.draws.mixup_lambda[0], batch.clip_index[0], batch.draws.partner[0]
+        mixture = (share * clip + (1 - share) * partner) * 1000 + np.arange(1000)
+        np.testing.assert_allclose(batch.waveform[0, :1000] * 2**15, mixture, rtol=0, atol=0.1)
+        assert batch.waveform.shape == (5, (1000 + 10 * batch.clip_index).max())
+
+
+def test_excerpts_of_one_length_give_the_same_batches_with_and_without_a_length() -> None:
+    given = make_feed(mixup_rate=0.5, gain_db=(-6, 6), time_shift_fraction=0.5)
+    excerpts = Excerpts(np.arange(21), np.arange(21), np.full(21, LENGTH))
+    fixed = replace(given, excerpts=excerpts)
+    for one, other in zip(fixed.batches(1), replace(fixed, length_samples=None).batches(1), strict=True):
+        assert torch.equal(one.waveform, other.waveform)
+        assert torch.equal(one.num_samples, other.num_samples)
