@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean bench-psla
+.PHONY: help setup demo test lint format clean bench-psl bench-psla
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: setup ## ruff (lint and format) and mypy
 format: setup ## let ruff format and mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-psl: setup ## PSL on soundscapes with planted truth (an hour; SCALE=smoke: seconds; OFFICE11=PATH: that set too)
+	@$(BIN)/python -m benchmarks.psl $(ARGS)
 
 bench-psla: setup ## PSLA on data with planted truth (an hour; SCALE=smoke: seconds)
 	@$(BIN)/python -m benchmarks.psla $(ARGS)

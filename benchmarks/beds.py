@@ -1,0 +1,42 @@
+"""What test beds share: the recordings, a seed's test fold, a share of the training clips."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from earmark.data.dataset import Dataset, open_dataset
+from earmark.data.importing import import_dataset
+from earmark.data.sampling import keys_of_names
+from earmark.data.splits import Splits
+
+ESC10 = Path(__file__).parent.parent / "data" / "esc10"
+
+
+def fold_of(seed: int) -> int:
+    """The test fold of a seed."""
+    return seed % 5 + 1
+
+
+def esc10(work: Path) -> Dataset:
+    """ESC-10 as a data set in the folder of test beds, imported unless it is there."""
+    folder = work / "beds" / "esc10"
+    if not (folder / "dataset.json").exists():
+        import_dataset(ESC10, folder)
+    return open_dataset(folder)
+
+
+def share_of(bed: Dataset, splits: Splits, share: float, seed: int) -> Splits:
+    """The splits with a share of the training clips: whole groups, a greater share's more of the same."""
+    if share == 1:
+        return splits
+    names = np.asarray(bed.clips["group"].take(pa.array(splits.train)).to_pylist())
+    order = np.argsort(keys_of_names(f"volume {seed}:{name}" for name in names), kind="stable")
+    _, first, group, sizes = np.unique(names[order], return_index=True, return_inverse=True, return_counts=True)
+    # A clip stays if its group ends within the share, in the order in which groups were drawn.
+    drawn = np.argsort(first)
+    ends = np.zeros(len(sizes), np.int64)
+    ends[drawn] = np.cumsum(sizes[drawn])
+    train = np.sort(splits.train[order[ends[group] <= share * len(names)]])
+    return replace(splits, train=train, notes=(*splits.notes, f"train: {len(train)} of {len(names)} clips"))
