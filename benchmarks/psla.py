@@ -77,8 +77,8 @@ REMARKS: dict[str, str] = {
     "without-mixup": "the gain is one seed's; of the others one gained next to nothing and one lost.",
     "without-enhancement": "a gain within the deviation over seeds: at the mean threshold a tenth to a third of the "
     "added labels are wrong, and most of the missing ones stay missing.",
-    "single": "as good as the mean of all epochs, which counts the first ones as much, and they are far weaker (the "
-    "average over checkpoints, below); of the paper's 60 epochs fewer are.",
+    "single": "as good as the mean of all epochs, which counts the first ones as much: they are far weaker here (the "
+    "average over checkpoints, below), where there are 16 epochs to the paper's 60.",
     "averaged": "as good as the mean prediction within the deviation, at a sixteenth of its cost.",
     "enhanced-25": "the best threshold, as in the paper. On corrupted test labels no threshold looks better than none: "
     "the paper's point, that the gain shows on true labels; here it is within the deviation over seeds.",
