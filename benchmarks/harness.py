@@ -196,6 +196,7 @@ class Bench:
         before = self.record(row)
         record = {
             "row": row.name, "title": row.title, "date": today(), "machine": machine_name(torch.device("cpu")),
+            "threads": torch.get_num_threads(),  # training rounds otherwise with another number
             "digest": self.digest, "settings": self.resolved(), "made_of": dict(self.made_of),
             "seeds": {**before.get("seeds", {}), str(seed): values},
             "seconds": {**before.get("seconds", {}), str(seed): seconds},
