@@ -5,10 +5,10 @@ READY := .venv/.ready
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean bench-psl bench-psla
+.PHONY: help setup demo test lint format clean bench-psl bench-psla bench-staged
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv, with everything the demo and the tests need
 
@@ -44,6 +44,9 @@ bench-psl: setup ## PSL on soundscapes with planted truth (an hour; SCALE=smoke:
 
 bench-psla: setup ## PSLA on data with planted truth (an hour; SCALE=smoke: seconds)
 	@$(BIN)/python -m benchmarks.psla $(ARGS)
+
+bench-staged: setup ## staged training on data with planted wrong labels (an hour; SCALE=smoke: seconds)
+	@$(BIN)/python -m benchmarks.staged $(ARGS)
 
 clean: ## remove what the demo made and all caches (not .venv)
 	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

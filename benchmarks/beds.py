@@ -1,4 +1,4 @@
-"""What test beds share: the recordings, a seed's test fold, a share of the training clips."""
+"""What test beds share: the recordings, a seed's folds, a share of the training clips."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,17 @@ from earmark.data.sampling import keys_of_names
 from earmark.data.splits import Splits
 
 ESC10 = Path(__file__).parent.parent / "data" / "esc10"
+FOLDS = 5
 
 
 def fold_of(seed: int) -> int:
     """The test fold of a seed."""
-    return seed % 5 + 1
+    return seed % FOLDS + 1
+
+
+def validation_fold_of(seed: int) -> int:
+    """The validation fold of a seed: the one after its test fold."""
+    return fold_of(seed) % FOLDS + 1
 
 
 def esc10(work: Path) -> Dataset:

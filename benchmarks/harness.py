@@ -21,6 +21,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.splits import Splits
 from earmark.environment import machine_name, today
 from earmark.errors import InputError, did_you_mean
+from earmark.figures import ChartFigure
 from earmark.files import digest_of, read_json, write_json
 from earmark.recipes import find_recipe
 from earmark.recipes.job import Request
@@ -32,7 +33,7 @@ class Row:
     """A line of a table.
 
     Attributes:
-        values: given the bench and a seed, named figures.
+        values: given the bench and a seed, named figures; what begins with "~" is kept and stands in no table.
         trainings: what it costs beside what rows before it trained, scoring included; one is a training with all of the
             training clips.
         paper: the paper's own line, as text; "" where it has none.
@@ -76,6 +77,7 @@ class Bench:
         made_of: what values depend on beside: how test beds are made, what the rows change.
         captions: what is to be said under a table's heading.
         others: trainings by other recipes or settings, by name.
+        pictures: by table: given its rows, charts of what is kept of them, by the names of their files.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Bench:
     captions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     others: Mapping[str, Learning] = field(default_factory=dict)
+    pictures: Mapping[str, Callable[["Bench", Sequence[Row]], Mapping[str, ChartFigure]]] = field(default_factory=dict)
     _pieces: set[str] = field(default_factory=set, repr=False)
 
     def learning(self, name: str | None = None) -> Learning:
@@ -192,7 +195,8 @@ class Bench:
         # What is not defined, such as the precision of no decisions, is not there.
         values = {name: round(value, 5) for name, value in measured.items() if math.isfinite(value)}
         seconds = round(sum(self._seconds_of(piece) for piece in self._pieces), 1)
-        print(f"{row.name} seed {seed}: {values} (needs {seconds / 60:.1f} min of work)", flush=True)
+        shown = {name: value for name, value in values.items() if not name.startswith("~")}
+        print(f"{row.name} seed {seed}: {shown} (needs {seconds / 60:.1f} min of work)", flush=True)
         before = self.record(row)
         record = {
             "row": row.name, "title": row.title, "date": today(), "machine": machine_name(torch.device("cpu")),

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.beds import fold_of
+from benchmarks.beds import fold_of, validation_fold_of
 from benchmarks.command import main
 from benchmarks.harness import Bench, Learning, Row
 from benchmarks.label_quality import MIN_SOUND_S, NUM_BINS, THRESHOLD
-from benchmarks.psl_bed import HELD_OUT, fault_settings, office11, validation_fold_of
+from benchmarks.psl_bed import HELD_OUT, fault_settings, office11
 from benchmarks.psl_values import (
     CHUNKS_S,
     EPOCHS_BY_SHARE,

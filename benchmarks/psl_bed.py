@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.beds import esc10, fold_of, share_of
+from benchmarks.beds import FOLDS, esc10, fold_of, share_of, validation_fold_of
 from benchmarks.harness import Bench, key_of
 from earmark.data.dataset import Dataset, open_dataset, write_dataset
 from earmark.data.importing import import_dataset
@@ -29,12 +29,6 @@ from earmark.files import write_text
 
 HELD_OUT = ("Chainsaw", "Rooster", "Sea waves")
 MISSING_RATE = 0.3
-FOLDS = 5
-
-
-def validation_fold_of(seed: int) -> int:
-    """The fold that a seed's validation soundscapes are made from."""
-    return fold_of(seed) % FOLDS + 1
 
 
 def fault_settings() -> CorruptSettings:

@@ -8,6 +8,7 @@ import torch
 from benchmarks.harness import Bench, Row
 from earmark.environment import machine_name, today
 from earmark.errors import InputError
+from earmark.figures import write_figure
 from earmark.files import write_text
 
 BUDGET_MINUTES = 60.0
@@ -90,12 +91,26 @@ def _table_lines(bench: Bench, table: str) -> list[str]:
     compared = bench.kept(bench.named(list(references))[0]) if references else None
     lines += [_row_line(bench, row, decimals, compared) for row in rows]
     remarks = [f"- {row.title}: {row.remark}" for row in rows if row.remark and bench.kept(row)]
-    return [*lines, "", *remarks, ""] if remarks else [*lines, ""]
+    return [*lines, "", *remarks, *([""] if remarks else []), *_pictures(bench, table, rows)]
+
+
+def _pictures(bench: Bench, table: str, rows: Sequence[Row]) -> list[str]:
+    """Writes a table's charts into `results/BENCH/figures/`, as data and drawn, and shows them."""
+    charts = bench.pictures[table](bench, rows) if table in bench.pictures else {}
+    lines = []
+    for name, chart in charts.items():
+        from earmark.reports.render import picture_svg  # needs matplotlib, which only charts do
+
+        folder = bench.results / bench.name / "figures"
+        write_figure(folder, name, chart)
+        write_text(folder / f"{name}.svg", picture_svg(chart))
+        lines += [f"![{chart.alt}]({bench.name}/figures/{name}.svg)", "", chart.caption, ""]
+    return lines
 
 
 def _names(kept: Sequence[Mapping[str, float]]) -> list[str]:
-    """The names of all figures, as they come."""
-    return list(dict.fromkeys(name for values in kept for name in values))
+    """The names of all figures that stand in tables, as they come."""
+    return [name for name in dict.fromkeys(name for values in kept for name in values) if not name.startswith("~")]
 
 
 def _decimals(name: str, values: Sequence[float]) -> int:
@@ -108,7 +123,7 @@ def _row_line(
 ) -> str:
     kept = bench.kept(row)
     cells = [
-        _spread([values[name] for values in kept.values() if name in values], digits)
+        _spread([values[name] for values in kept.values() if name in values], digits, sign=name.endswith(" gain"))
         for name, digits in decimals.items()
     ]
     if compared is not None:

@@ -18,7 +18,7 @@ def load_tagger(model: str | Path, device: str = "auto") -> RecordingTagger:
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
-        InputError: there is no whole model there.
+        InputError: there is no whole model there, or it scales its scores by its test clips.
 
     `load_tagger("run")("dog.wav")` gives `[{"tag": "Dog bark", "score": 0.98}, ...]`, best first.
     """

@@ -11,12 +11,13 @@ from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.data.packs import Pack, open_pack
 from earmark.errors import InputError
-from earmark.evaluation import check_vocabulary, split_rows
+from earmark.evaluation import check_vocabulary
 from earmark.figures import ChartFigure, Series
 from earmark.metrics.tagging import average_precision, mean_over_tags
 from earmark.models.ensemble import epoch_taggers, kept_epochs
 from earmark.models.tagger import Tagger
 from earmark.scores.predict import clip_scores
+from earmark.scores.split_rows import split_rows
 from earmark.tensor_files import Tensors, load_weights
 
 LINES = ("single checkpoint", "predictions averaged", "weights averaged")

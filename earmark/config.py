@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from earmark.errors import InputError, did_you_mean
 
@@ -102,9 +103,33 @@ def settings_from(settings: type[SettingsT], *layers: Mapping[str, Any], where: 
         first = error.errors()[0]
         known = [str(part) for part in first["loc"] if str(part) in paths]
         given = str(first["input"])
-        message = first["msg"].removeprefix("Value error, ")
+        message = what_must_hold(first)
         name = f'"{known[-1]}" in {where}: ' if known else f"{where}: "
         raise InputError(f"{name}{message}, got {given}" if len(given) < 80 and known else name + message) from error
+
+
+def what_must_hold(error: ErrorDetails) -> str:
+    """What a value must be, in the words of all other messages."""
+    kind, known = error["type"], error.get("ctx", {})
+    for start, words in _KINDS.items():
+        if kind.startswith(start):
+            return f"must be {words}"
+    for bound, words in _BOUNDS.items():
+        if bound in known:
+            return f"must be {words} {known[bound]:g}"
+    if kind == "literal_error":
+        return "must be " + str(known["expected"]).replace("'", "")
+    if kind == "missing":
+        last = error["loc"][-1]
+        return f"must have a value number {last + 1}" if isinstance(last, int) else "must be there"
+    return error["msg"].removeprefix("Value error, ")
+
+
+_KINDS = {
+    "int_": "a whole number", "float_": "a number", "bool_": "true or false", "string_": "text", "tuple_": "a list",
+    "list_": "a list", "finite_": "a finite number",
+}  # fmt: skip
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def describe(settings: BaseModel) -> list[tuple[str, str, str, str]]:

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from earmark.data.clips import IntArray
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.data.packs import Pack, open_pack
-from earmark.data.splits import resolve_splits
 from earmark.data.vocabulary import Vocabulary
 from earmark.environment import machine_name, today
 from earmark.errors import InputError, did_you_mean, first_few
@@ -22,10 +20,10 @@ from earmark.evaluation_summary import sorted_average_precision
 from earmark.figures import write_figure
 from earmark.files import write_json
 from earmark.metrics.bootstrap import TagIntervals, bootstrap
-from earmark.metrics.tagging import average_precision_and_roc_auc, lwlrap, mean_over_tags, roc_auc
-from earmark.models.ensemble import Model, open_model
+from earmark.metrics.tagging import average_precision_and_roc_auc, lwlrap, macro_f1, mean_over_tags, roc_auc
+from earmark.models.ensemble import Model, configs_of, open_model
 from earmark.scores.predict import FloatArray, clip_scores
-from earmark.scores.seen import ancestors, seen_clips, warn_of_seen
+from earmark.scores.split_rows import split_rows
 from earmark.tag_map import TagMap, read_tag_map
 
 log = logging.getLogger(__name__)
@@ -63,6 +61,8 @@ def evaluate_model(
     else:
         shared = read_tag_map(tag_map, dataset.vocabulary, Vocabulary(tagger.config.vocabulary))
     rows = split_rows(tagger.trained_on(), dataset, split)
+    if any(each.score_range is not None and each.score_range.on == split for each in configs_of(tagger)):
+        log.warning("the model's scores are scaled by those of its %s split: figures on it may flatter it", split)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
     result = evaluate(tagger, dataset, pack, rows, split=split, layer=layer, tag_map=shared, device=device, seed=seed)
     if shared is None and (model / "settings.json").exists():
@@ -79,63 +79,6 @@ def evaluation_name(split: str, layer: str) -> str:
     ('test', 'test-truth')
     """
     return split if layer == GIVEN else f"{split}-{layer}"
-
-
-def split_rows(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, split: str) -> IntArray:
-    """The rows of a split as a model's training had it, with a warning where figures on it flatter the model.
-
-    Args:
-        trained_on: what the model, or each member of an ensemble, was trained on.
-        split: train, validation, test, or all.
-
-    Raises:
-        InputError: the split is empty, the model has no splits of its own, or members were trained with other folds.
-    """
-    # Known by its clips, not by its name. Another data set has its own splits: these folds mean nothing there.
-    here = [about for about in trained_on if about.get("dataset_digest") == dataset.digest]
-    same = bool(here)
-    if split == "all":
-        if same:
-            log.warning("all clips include those that the model was trained and selected on: these figures flatter it")
-        else:
-            _warn_of_ancestors(trained_on, dataset, np.arange(dataset.num_clips), split)
-        return np.arange(dataset.num_clips)
-    folds = {(about.get("test_fold"), about.get("validation_fold")) for about in here} or {(None, None)}
-    if len(folds) > 1:
-        raise InputError(
-            f"members of the model were trained with other folds ({first_few(sorted(map(str, folds)))} as test and "
-            f"validation): one's {split} clips are another's training clips"
-        )
-    splits = resolve_splits(dataset, *folds.pop(), here[0].get("seed", 0) if same else 0)
-    if any(about.get("splits") not in (None, splits.of_teacher().digest) for about in here):
-        raise InputError("the model is one fold's and has no splits of its own; evaluate the model made of all folds")
-    if not same and split in ("train", "validation"):
-        log.warning(
-            "%s is not what the model was trained on, as far as its clips tell: its %s split may hold training clips",
-            dataset.name,
-            split,
-        )
-    if same and split in ("train", *(about.get("selected_on") for about in here)):
-        log.warning(
-            "the model was %s on the %s split: these figures flatter it",
-            "trained" if split == "train" else "selected",
-            split,
-        )
-    rows = splits.by_name()[split]
-    if split != "train":
-        _warn_of_ancestors(trained_on, dataset, rows, split)
-    if not len(rows):
-        there = ", ".join(f"{name} ({len(found)} clips)" for name, found in splits.by_name().items() if len(found))
-        raise InputError(
-            f"{dataset.name} must have a {split} split, it has {there}; use --split all, or train with --test-fold"
-        )
-    return rows
-
-
-def _warn_of_ancestors(trained_on: Sequence[Mapping[str, Any]], dataset: Dataset, rows: IntArray, split: str) -> None:
-    """Says what a model's teacher, or the model that it began with, has learned from among clips to evaluate on."""
-    seen = seen_clips(ancestors(trained_on), dataset)
-    warn_of_seen("a model that this one learned from", seen, rows, f" to evaluate on ({split})")
 
 
 def check_vocabulary(tagger: Model, dataset: Dataset) -> None:
@@ -167,6 +110,7 @@ def validation_metrics(
         "mean_average_precision": mean_over_tags(precision),
         "mean_roc_auc": mean_over_tags(area),
         "lwlrap": lwlrap(truth, scores, weights),
+        "macro_f1": macro_f1(truth, scores, weights),
     }
 
 

@@ -1,4 +1,4 @@
-"""Binary cross-entropy with soft targets, weighted and masked; sparsemax and its loss.
+"""Binary cross-entropy with soft targets, weighted and masked; sparsemax and its loss; softmax's loss.
 
 A weight of 0 masks: the target there may be anything, NaN too, and its logit gets a gradient of exactly 0. Losses are
 computed in float32, under autocast too; float64 logits stay float64.
@@ -62,6 +62,28 @@ def weighted_mean(per_clip: torch.Tensor, clip_weight: torch.Tensor) -> torch.Te
     total = weight.sum()
     weighted = per_clip.masked_fill(weight == 0, 0) * weight
     return weighted.sum() / torch.where(total > 0, total, 1)
+
+
+def softmax_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Each clip's cross-entropy, (clip,): -(sum over tags of target * log softmax(logits)).
+
+    A clip whose target is 0 everywhere has loss and gradient 0, whatever its logits. Computed in float32 under autocast
+    too; float64 stays float64.
+
+    Args:
+        logits: (clip, tag).
+        target: same shape, on the simplex or 0 everywhere; see `sparsemax_loss`.
+
+    Source: He et al. 2020, the sigmoid-softmax activation structure.
+
+    >>> softmax_loss(torch.zeros(2, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.0] * 4])).tolist()
+    [1.3862943649291992, 0.0]
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    known = (target != 0).any(dim=1)
+    # Replaced before the loss: 0 * NaN is NaN.
+    loss = F.cross_entropy(logits.masked_fill(~known[:, None], 0), target.to(logits.dtype), reduction="none")
+    return torch.where(known, loss, 0)
 
 
 def sparsemax(logits: torch.Tensor) -> torch.Tensor:

@@ -14,12 +14,12 @@ import torch
 from earmark.data.audio.containers import AUDIO_SUFFIXES
 from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import blocks
-from earmark.errors import InputError
+from earmark.errors import InputError, first_few
 from earmark.files import written_aside
-from earmark.models.ensemble import Model
+from earmark.models.ensemble import Ensemble, Model
 from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.prefetch import prefetched
-from earmark.scores.scorer import LONG_S, window_samples
+from earmark.scores.scorer import whole_s, window_samples
 from earmark.timing import seconds_from_samples
 
 Int16Array = npt.NDArray[np.int16]
@@ -86,9 +86,14 @@ class _EndOfWindows:
 
 
 class RecordingTagger:
-    """Tags recordings with a model; made by `earmark.load_tagger`."""
+    """Tags recordings with a model; made by `earmark.load_tagger`.
+
+    Raises:
+        InputError: the model, or a member of it, scales its scores by those of its test clips.
+    """
 
     def __init__(self, tagger: Model, device: torch.device) -> None:
+        _refuse_range_of_test(tagger)
         self.tagger = for_scoring(tagger).to(device)
         self.device = device
         self.tags = list(tagger.config.vocabulary)
@@ -106,7 +111,7 @@ class RecordingTagger:
         return [{"tag": self.tags[k], "score": float(last.scores[k])} for k in order]
 
     def tag(self, paths: Iterable[str]) -> Iterator[Tagged | Unreadable]:
-        """The tags of recordings in their order; of one over 30 s its windows first, then their maxima.
+        """The tags of recordings in their order; of a long one its windows first, then their maxima.
 
         A recording that breaks off midway gives the windows before the break, and then its problem.
         """
@@ -194,8 +199,8 @@ class RecordingTagger:
                 yield Unreadable(path, str(error))
 
     def _pieces_of(self, path: str) -> Iterator[_Piece | _EndOfWindows]:
-        """A recording up to 30 s whole; a longer one in windows of the training length, the last ending with it."""
-        parts = blocks(Path(path), self.tagger.rate_hz, LONG_S)
+        """A recording whole, or a long one in windows of the training length, the last ending with it."""
+        parts = blocks(Path(path), self.tagger.rate_hz, whole_s(self.tagger))
         start, more = next(parts), next(parts, None)
         if more is None:
             yield _Piece(path, start)
@@ -204,6 +209,19 @@ class RecordingTagger:
         for onset, waveform in _windows_of(itertools.chain([start, more], parts), window):
             yield _Piece(path, waveform, onset)
         yield _EndOfWindows(path)
+
+
+def _refuse_range_of_test(model: Model) -> None:
+    """A recording by itself is no test split: its scores would depend on clips that have nothing to do with it."""
+    taggers = model.taggers if isinstance(model, Ensemble) else [model]
+    ranges = [tagger.config.score_range for tagger in taggers]
+    found = [str(number) for number, each in enumerate(ranges, start=1) if each is not None and each.on == "test"]
+    if found:
+        which = f"member {first_few(found)} of this ensemble" if isinstance(model, Ensemble) else "this model"
+        raise InputError(
+            f"a model that tags recordings must scale scores by its validation clips, {which} scales them by its test "
+            "clips; train with --set postprocess_on=validation"
+        )
 
 
 def _windows_of(parts: Iterable[Int16Array], window: int) -> Iterator[tuple[int, Int16Array]]:

@@ -29,7 +29,7 @@ ALLOWED = {
     "losses": set(),
     "data": GROUND,
     "features": {"errors", "timing", "config"},
-    "models": GROUND | {"features", "data.vocabulary", "data.chunking"},
+    "models": GROUND | {"features", "losses", "data.vocabulary", "data.chunking"},
     "training": GROUND | {"data", "losses", "models", "features", "tag_map"},
     "scores": GROUND | {"data", "models"},
     "relabel": GROUND | {"data", "scores.store", "clip_figure"},

@@ -83,3 +83,26 @@ def test_a_number_is_finite(value: str) -> None:
 
 def test_describe_gives_every_leaf_its_text() -> None:
     assert describe(Outer()) == [("", "epochs", "3", "passes"), ("inner", "mixup_rate", "0.5", "share mixed")]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("selection=foo", "must be none, top_k or threshold, got foo"),
+        ("batch_size=x", "must be a whole number, got x"),
+        ("batch_size=1.5", "must be a whole number, got 1.5"),
+        ("mixup_rate=2", "must be at most 1, got 2"),
+        ("batch_size=0", "must be at least 1, got 0"),
+        ("mixup_beta=0", "must be above 0, got 0"),
+        ("stage_steps=[1,2]", "must have a value number 3"),
+        ("gain_db=3", "must be a list, got 3"),
+        ("tensorboard=maybe", "must be true or false, got maybe"),
+        ("backbone=3", "must be text, got 3"),
+    ],
+)
+def test_what_a_value_must_be_is_said_in_our_words(word: str, said: str) -> None:
+    from earmark.recipes.staged import StagedSettings
+
+    with pytest.raises(InputError) as raised:
+        settings_from(StagedSettings, parse_overrides([word]), where="recipe staged")
+    assert str(raised.value).startswith(f'"{word.partition("=")[0]}" in recipe staged: {said}')

@@ -14,7 +14,7 @@ from earmark.data.dataset import open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
-from earmark.evaluation import evaluate, evaluate_model, split_rows, verified_shares
+from earmark.evaluation import evaluate, evaluate_model, verified_shares
 from earmark.evaluation_summary import sorted_average_precision, summary_lines
 from earmark.figures import read_figure
 from earmark.metrics.tagging import map_at_k
@@ -100,13 +100,3 @@ def test_the_verified_share_of_a_tags_clips(small_dataset: Path, small_run: Path
     # Of the shared tags only, wherever they stand in the data set's vocabulary.
     vocabulary = dataset.vocabulary
     assert shares(dataset, TagMap(vocabulary, vocabulary, {"Noise": (1,), "Tone": (2,)})) == [0.5, None]
-
-
-def test_members_of_other_folds_have_no_common_split(small_dataset: Path) -> None:
-    dataset = open_dataset(small_dataset)
-    about = {"dataset_digest": dataset.digest, "test_fold": 1, "validation_fold": 2}
-    assert len(split_rows([about, {**about, "seed": 5}], dataset, "test")) == 12
-    with pytest.raises(InputError, match="members of the model were trained with other folds"):
-        split_rows([about, {**about, "test_fold": 3}], dataset, "test")
-    with pytest.raises(InputError, match="the model is one fold's"):
-        split_rows([about, {**about, "splits": "0123"}], dataset, "test")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from earmark.losses import bce_with_logits, clipwise_bce, weighted_mean
+from earmark.losses import bce_with_logits, clipwise_bce, softmax_loss, weighted_mean
 
 
 def random_batch(seed, num_clips=4, num_tags=6, dtype=torch.float64):
@@ -137,3 +137,57 @@ def test_the_mean_over_a_batch_divides_by_the_weights_of_the_whole_batch():
     losses, weights = torch.tensor([1.0, 2.0, float("nan"), 4.0]), torch.tensor([1.0, 0.5, 0.0, 2.0])
     assert weighted_mean(losses, weights).item() == pytest.approx((1 + 1 + 8) / 3.5)
     assert weighted_mean(losses[:2], torch.tensor([0.01, 0.01])).item() == pytest.approx(1.5)
+
+
+def random_distribution(seed, num_clips=4, num_tags=6):
+    """Logits, and targets spread evenly over at least one tag a clip."""
+    logits, drawn = random_batch(seed, num_clips, num_tags)
+    tags = (drawn < 0.3).double()
+    tags[:, seed % num_tags] = 1
+    return logits, tags / tags.sum(1, keepdim=True)
+
+
+def test_softmax_loss_is_the_cross_entropy():
+    logits, target = random_distribution(5)
+    z, q = logits.numpy(), target.numpy()
+    expected = -(q * np.log(np.exp(z) / np.exp(z).sum(1, keepdims=True))).sum(1)
+    np.testing.assert_allclose(softmax_loss(logits, target), expected, rtol=1e-12)
+    scores = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    for clip, tag in enumerate([1, 5, 0, 0]):
+        one_hot = torch.nn.functional.one_hot(torch.tensor([tag]), 6).double()
+        theirs = log_loss([tag], scores[clip : clip + 1], labels=range(6))
+        assert softmax_loss(logits[clip : clip + 1], one_hot).item() == pytest.approx(theirs, rel=1e-12)
+
+
+def test_softmax_losss_gradient_is_score_minus_target():
+    logits, target = random_distribution(6)
+    logits.requires_grad_()
+    softmax_loss(logits, target).sum().backward()
+    torch.testing.assert_close(logits.grad, torch.softmax(logits.detach(), 1) - target)
+    assert torch.autograd.gradcheck(lambda z: softmax_loss(z, target), (logits,))
+
+
+def test_softmax_loss_is_zero_without_a_target():
+    logits, target = random_distribution(7)
+    target[1:3] = 0
+    logits[2] = torch.nan
+    logits.requires_grad_()
+    loss = softmax_loss(logits, target)
+    loss.sum().backward()
+    assert loss[1:3].tolist() == [0, 0]
+    assert (logits.grad[1:3] == 0).all()
+    assert (loss[[0, 3]] > 0).all()
+    assert (logits.grad[[0, 3]] != 0).all()
+    assert torch.isnan(softmax_loss(torch.full((1, 2), torch.nan), torch.tensor([[1.0, 0.0]]))).all()
+
+
+def test_softmax_loss_of_bf16_logits_is_computed_in_float32():
+    logits, target = random_distribution(8)
+    half = logits.bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = softmax_loss(half, target.float())
+    torch.testing.assert_close(loss, softmax_loss(half.detach().float(), target.float()), rtol=0, atol=0)
+    loss.sum().backward()
+    assert half.grad.dtype == torch.bfloat16
+    huge = softmax_loss(torch.tensor([[1e4, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    assert huge.item() == pytest.approx(1e4)

@@ -1,6 +1,7 @@
 """Tagging recordings: one path, many, long ones, and the same scores as the evaluation's."""
 
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ from earmark.data.dataset import open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
-from earmark.models.tagger import load_model, save_model
+from earmark.features import ClipFrames
+from earmark.models.ensemble import Ensemble, save_ensemble
+from earmark.models.settings import ScoreRange
+from earmark.models.tagger import Tagger, load_model, save_model
 from earmark.scores.predict import clip_scores
+from earmark.scores.scorer import whole_s
 from earmark.tagging import Tagged, Unreadable, _windows_of, find_recordings
 from tests.conftest import RATE_HZ, TAGS, sound
 
@@ -104,6 +109,38 @@ def test_a_file_that_cannot_be_read_stops_neither_the_rest_nor_the_order(small_r
         earmark.load_tagger(small_run, device="cpu")(paths[1])
 
 
+def ranged(run: Path, on: str, high: Sequence[float] = (1.0,) * len(TAGS)) -> Tagger:
+    """The run's model, its scores scaled from 0 and the given ones to 0 and 1."""
+    tagger = load_model(run)
+    to_unit = ScoreRange.model_validate({"on": on, "low": (0.0,) * len(TAGS), "high": high})
+    tagger.config = tagger.config.model_copy(update={"score_range": to_unit})
+    return tagger
+
+
+def test_recordings_are_tagged_with_scaled_scores(small_run: Path, class_folders: Path, tmp_path: Path) -> None:
+    path = class_folders / "003 - Tone" / "1-300-A.wav"
+    plain = earmark.load_tagger(small_run, device="cpu")
+    said = {row["tag"]: row["score"] for row in plain(path)}
+    save_model(ranged(small_run, "validation", [min(1.0, 2 * said[tag]) for tag in plain.tags]), tmp_path / "model")
+    found = {row["tag"]: row["score"] for row in earmark.load_tagger(tmp_path / "model", device="cpu")(path)}
+    # Twice a tag's own score is 1, so that it becomes one half; Tone's would be beyond 1.
+    assert said["Tone"] > 0.9
+    assert found == pytest.approx({"Tone": said["Tone"], "Click": 0.5, "Noise": 0.5}, rel=1e-4)
+
+
+def test_scores_scaled_by_test_clips_tag_no_recording(small_run: Path, tmp_path: Path) -> None:
+    save_model(ranged(small_run, "test"), tmp_path / "model")
+    refusal = "this model scales them by its test clips; train with --set postprocess_on=validation$"
+    with pytest.raises(InputError, match=f"must scale scores by its validation clips, {refusal}"):
+        earmark.load_tagger(tmp_path / "model", device="cpu")
+    members = [load_model(small_run), ranged(small_run, "test"), ranged(small_run, "validation")]
+    save_ensemble(Ensemble(members), tmp_path / "ensemble")
+    with pytest.raises(InputError, match="member 2 of this ensemble scales them by its test clips"):
+        earmark.load_tagger(tmp_path / "ensemble", device="cpu")
+    save_ensemble(Ensemble(members[::2]), tmp_path / "fine")
+    assert earmark.load_tagger(tmp_path / "fine", device="cpu").tags == list(members[0].config.vocabulary)
+
+
 def test_memory_does_not_grow_with_the_recording(small_run: Path, tmp_path: Path) -> None:
     peaks = []
     for minutes in (4, 16):
@@ -123,3 +160,15 @@ def test_folders_are_searched_and_an_empty_one_is_refused(class_folders: Path, t
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="must hold audio files, found none"):
         find_recordings([str(tmp_path)])
+
+
+def test_a_recording_longer_than_clips_are_fitted_to_is_tagged_in_windows(small_run: Path) -> None:
+    tagger = load_model(small_run)
+    fitted = ClipFrames(num_frames=400)  # 4 s, while a clip of training has 1 s
+    tagger.config = tagger.config.model_copy(update={"clip_frames": fitted})
+    assert whole_s(tagger) == 4.0
+    short = tagger.config.model_copy(update={"clip_frames": ClipFrames(num_frames=50)})
+    tagger.config = short
+    assert whole_s(tagger) == short.training_length_s == 1.0
+    tagger.config = short.model_copy(update={"clip_frames": ClipFrames(num_frames=10_000)})
+    assert whole_s(tagger) == 30.0

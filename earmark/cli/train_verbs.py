@@ -47,6 +47,10 @@ def train(
     labels: Annotated[str, typer.Option(metavar="LAYER", help="The label layer to learn from.")] = "given",
     test_fold: Annotated[int | None, typer.Option(help="The fold that is the test split.")] = None,
     validation_fold: Annotated[int | None, typer.Option(help="The fold that is the validation split.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Train so many models, each validated on another part of the clips; use their mean."),
+    ] = None,
     init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Fine-tune this model.")] = None,
     teacher: Annotated[
         Path | None,
@@ -92,6 +96,7 @@ def train(
         layer=labels,
         test_fold=test_fold,
         validation_fold=validation_fold,
+        folds=folds,
         init=init,
         teacher=teacher,
         tag_map=tag_map,

@@ -136,6 +136,20 @@ def _draw_mixup(
     return partner, np.where(is_mixed, share, np.float32(1))
 
 
+def partners_of_kind(kind: npt.NDArray[np.bool_], items: IntArray, seed: int, epoch: int) -> IntArray:
+    """A mixup partner for each position of an epoch, any of the items that are of its item's kind, each as likely.
+
+    Args:
+        kind: of each item, (item,). items: of each position, (position,).
+    """
+    place = epoch_generator(seed, epoch, "mixup partner of kind").random(len(items))
+    partner = np.zeros(len(items), np.int64)
+    for which in (False, True):
+        alike, here = np.flatnonzero(kind == which), kind[items] == which
+        partner[here] = alike[(place[here] * len(alike)).astype(np.int64)]
+    return partner
+
+
 def apply_waveform(
     waveform: torch.Tensor,
     num_samples: torch.Tensor,

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from earmark.config import Settings
+from earmark.config import Settings, what_must_hold
 from earmark.data.clips import Excerpts, IntArray, chunk_counts, chunks
 from earmark.errors import InputError
 from earmark.timing import samples_from_seconds
@@ -67,4 +67,4 @@ def chunking_from(chunk_s: float, min_chunk_s: float | None = None) -> Chunking:
     except ValidationError as error:
         first = error.errors()[0]
         name = "".join(f"{part}: " for part in first["loc"])
-        raise InputError(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
+        raise InputError(f"{name}{what_must_hold(first)}") from error

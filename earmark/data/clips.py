@@ -104,6 +104,18 @@ def read_batch(pack: Pack, excerpts: Excerpts, length_samples: int) -> Batch:
     return Batch(torch.from_numpy(waveform), excerpts.clip_index, torch.from_numpy(num_samples))
 
 
+def repeated(batch: Batch, num_samples: IntArray) -> torch.Tensor:
+    """The waveforms again and again until they have so many samples, zero past them: (clip, longest).
+
+    Args:
+        num_samples: of each clip, (clip,).
+    """
+    made = batch.waveform.new_zeros(len(num_samples), int(num_samples.max(initial=0)))
+    for row, clip, own, wanted in zip(made, batch.waveform, batch.num_samples.tolist(), num_samples, strict=True):
+        row[:wanted] = clip[:own].repeat(-(-int(wanted) // own))[:wanted]
+    return made
+
+
 def _cut(clips: Excerpts, count: IntArray, length: int | IntArray, hop: int | IntArray, last_to_end: bool) -> Excerpts:
     """`count` excerpts of each clip, `hop` apart; the last may run to the clip's end, however far that is."""
     which = np.repeat(np.arange(len(clips)), count)

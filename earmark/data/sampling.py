@@ -126,18 +126,25 @@ def class_cyclic(indptr: IntArray, tag_index: IntArray, num_draws: int, seed: in
     return epoch_generator(seed, epoch, "class-cyclic tags").permuted(given, axis=1).reshape(-1)[:num_draws]
 
 
-def half_and_half(first: IntArray, second: IntArray, batch_size: int, seed: int, epoch: int) -> Order:
-    """Whole batches, each half from `first` and then half from `second`.
+def in_passes(items: IntArray, num_draws: int, seed: int, epoch: int) -> Order:
+    """So many draws of the items, in random order again and again, each time in a new one.
 
-    The epoch has as many batches as the larger needs for one pass; a set that ends before the epoch does, the larger
-    in the last batch too, is reshuffled and goes on.
+    >>> sorted(in_passes(np.array([3, 5]), 4, seed=0, epoch=1).tolist())
+    [3, 3, 5, 5]
+    """
+    order: Order = _repeatedly_shuffled(items, num_draws, epoch_generator(seed, epoch, "in passes")).astype(np.int64)
+    return order
+
+
+def half_and_half(first: IntArray, second: IntArray, num_batches: int, batch_size: int, seed: int, epoch: int) -> Order:
+    """Whole batches, each half from `first` and then half from `second`; a set that ends is reshuffled and goes on.
 
     Args:
         first: items, (n,). second: items, (m,).
         batch_size: even.
 
     Returns:
-        (batches * batch_size,), the batches one after another.
+        (num_batches * batch_size,), the batches one after another.
 
     Raises:
         InputError: a set is empty, or the batch size odd.
@@ -150,7 +157,6 @@ def half_and_half(first: IntArray, second: IntArray, batch_size: int, seed: int,
             "the second; shuffle instead"
         )
     half = batch_size // 2
-    num_batches = -(-max(len(first), len(second)) // half)
     halves = [
         _repeatedly_shuffled(items, num_batches * half, epoch_generator(seed, epoch, f"half-and-half {side}"))
         for side, items in (("first", first), ("second", second))

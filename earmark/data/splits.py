@@ -1,8 +1,8 @@
 """Which clips are trained on, validated on and tested on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -71,12 +71,7 @@ def resolve_splits(
     notes.extend(_crossings(dataset, split))
     if not (split == VALIDATION).any():
         notes.append(_draw_validation(dataset, split, seed, "because the data set gives no validation split"))
-    if not (split == TEST).any():
-        notes.append("test: none; the data set gives no test split and no test fold was named")
-    train, validation, test, teacher = (np.flatnonzero(split == which) for which in range(len(CLIP_SPLITS)))
-    if len(teacher):
-        notes.append(f"teacher: {len(teacher)} clips are for a teacher alone and not trained on otherwise")
-    return Splits(train, validation, test, tuple(notes), teacher)
+    return _splits_of(split, notes)
 
 
 def named_splits(
@@ -111,17 +106,8 @@ def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0)
     Raises:
         InputError: fewer than two folds, or fewer groups than folds.
     """
-    rows = splits.train
-    groups, names = dataset.groups(), dataset.clips["group"]
-    found, first, sizes = np.unique(groups[rows], return_index=True, return_counts=True)
-    if not 2 <= num_folds <= len(found):
-        raise InputError(f"folds must be from 2 to the {len(found)} groups of training clips, got {num_folds}")
-    filled = np.zeros(num_folds, np.int64)
-    fold_of_group = np.zeros(len(found), np.int64)
-    for group in _hashed_order(names.take(pa.array(rows[first])).to_pylist(), seed):
-        fold_of_group[group] = np.argmin(filled)
-        filled[fold_of_group[group]] += sizes[group]
-    fold = fold_of_group[np.searchsorted(found, groups[rows])]
+    rows, groups = splits.train, dataset.groups()
+    fold = _divided(dataset, rows, num_folds, seed)
     made = []
     for number in range(num_folds):
         split = np.full(dataset.num_clips, TEST, np.int8)
@@ -130,9 +116,82 @@ def fold_splits(dataset: Dataset, splits: Splits, num_folds: int, seed: int = 0)
         split[splits.teacher[~np.isin(groups[splits.teacher], groups[held_out])]] = TEACHER
         note = _draw_validation(dataset, split, seed, "each fold draws its own from its training clips")
         said = f"fold {number + 1} of {num_folds}: {len(held_out)} clips held out"
-        train, validation, teacher = (np.flatnonzero(split == which) for which in (TRAIN, VALIDATION, TEACHER))
-        made.append(Splits(train, validation, held_out, (said, note), teacher))
+        made.append(replace(_splits_of(split, (said, note)), test=held_out))
     return made
+
+
+def cross_validation(dataset: Dataset, num_folds: int, test_fold: int | None = None, seed: int = 0) -> list[Splits]:
+    """Splits that validate on one fold after another of the training split, by whole groups, and train on the others.
+
+    All have the same `test`. Divided are the groups that have a labelled clip; others validate nothing, and are trained
+    on in every fold. Folds are even in their clips, and where the data set says which are verified, in these too, as
+    far as whole groups allow. A validation split that the data set gives is in none. A teacher's clips stay its own
+    where their group is not validated on. The folds are a pure function of the seed, the groups' names and what they
+    hold.
+
+    Raises:
+        InputError: as for `resolve_splits`; or fewer than two folds, or fewer groups than folds.
+    """
+    given, notes = named_splits(dataset, test_fold)
+    notes.extend(_crossings(dataset, given))
+    groups, training = dataset.groups(), given == TRAIN
+    labelled = np.asarray(pc.not_equal(dataset.clips["labelled"], "none"), dtype=np.bool_)
+    rows = np.flatnonzero(training & np.isin(groups, groups[training & labelled]))
+    fold = _divided(dataset, rows, num_folds, seed, first=dataset.column("verified") == 1)
+    undivided, unused = int(training.sum()) - len(rows), int((given == VALIDATION).sum())
+    if undivided:
+        notes.append(f"train: {undivided} clips of groups without labels are trained on in every fold")
+    if unused:
+        notes.append(f"validation: the {unused} clips that the data set gives for it are in no fold")
+    made = []
+    for number in range(num_folds):
+        own = rows[fold == number]
+        split = np.where(given == VALIDATION, NOBODY, given)
+        split[own] = VALIDATION
+        split[(given == TEACHER) & np.isin(groups, groups[own])] = NOBODY
+        said = f"validation: fold {number + 1} of {num_folds}, {len(own)} clips, whole groups drawn with seed {seed}"
+        made.append(_splits_of(split, (said, *notes)))
+    return made
+
+
+def union_of(parts: Sequence[Splits]) -> Splits:
+    """What models of different folds learn from together, which leaves nothing to validate on; they share `test`."""
+    train = np.unique(np.concatenate([part.train for part in parts]))
+    teacher = np.setdiff1d(np.concatenate([part.teacher for part in parts]), train)
+    notes = dict.fromkeys(note for place in zip_longest(*(part.notes for part in parts)) for note in place if note)
+    return Splits(train, train[:0], parts[0].test, tuple(notes), teacher)
+
+
+def _divided(dataset: Dataset, rows: IntArray, num_folds: int, seed: int, first: BoolArray | None = None) -> IntArray:
+    """The fold of some clips, from 0, int64 (row,), by whole groups and as even as these allow.
+
+    Args:
+        first: of every clip of the data set, (clip,): groups with such a clip are dealt out before the others, so that
+            they are even by themselves too.
+    """
+    groups = dataset.groups()[rows]
+    found, place, sizes = np.unique(groups, return_index=True, return_counts=True)
+    if not 2 <= num_folds <= len(found):
+        raise InputError(f"folds must be from 2 to the {len(found)} groups of training clips, got {num_folds}")
+    order = _hashed_order(dataset.clips["group"].take(pa.array(rows[place])).to_pylist(), seed)
+    if first is not None:
+        order = order[np.argsort(~np.isin(found[order], groups[first[rows]]), kind="stable")]
+    filled, fold_of_group = np.zeros(num_folds, np.int64), np.zeros(len(found), np.int64)
+    for group in order:
+        fold_of_group[group] = np.argmin(filled)
+        filled[fold_of_group[group]] += sizes[group]
+    return fold_of_group[np.searchsorted(found, groups)]
+
+
+def _splits_of(split: npt.NDArray[np.integer], notes: Sequence[str]) -> Splits:
+    """The rows of each split, given the split of every clip (clip,)."""
+    train, validation, test, teacher = (np.flatnonzero(split == which) for which in range(len(CLIP_SPLITS)))
+    notes = [*notes]
+    if not len(test):
+        notes.append("test: none; the data set gives no test split and no test fold was named")
+    if len(teacher):
+        notes.append(f"teacher: {len(teacher)} clips are for a teacher alone and not trained on otherwise")
+    return Splits(train, validation, test, tuple(notes), teacher)
 
 
 def group_crossings(groups: IntArray, split: npt.NDArray[np.integer], left: int, right: int) -> IntArray:

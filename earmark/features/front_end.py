@@ -1,5 +1,6 @@
 """What a front end is: every number between a waveform and a model's features, and the methods' own."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -30,8 +31,13 @@ class FrontEnd(Settings):
     mel_filters: Literal["htk", "kaldi"] = Field(
         description="triangles of height 1 at equal mel distances, their sides straight over hertz (htk) or mel (kaldi)"
     )
-    log: Literal["db", "natural"] = Field(description="db: 10 log10 of the power; natural: its natural logarithm")
-    power_floor: float = Field(gt=0, description="smallest power that is told apart from silence")
+    spectrum: Literal["power", "magnitude"] = Field(
+        default="power", description="what of the spectrum the bands sum: its squared magnitude, or its magnitude"
+    )
+    log: Literal["db", "natural"] = Field(
+        description="natural: the natural logarithm of a band's sum; db: 10 log10 of it, of magnitudes 20 log10"
+    )
+    power_floor: float = Field(gt=0, description="smallest sum of a band that is told apart from silence")
     dynamic_range_db: float | None = Field(
         gt=0, description="cells further than this under the clip's loudest are raised to it"
     )
@@ -52,6 +58,16 @@ class FrontEnd(Settings):
         if self.pad_before_normalising and self.pad != "zero":
             raise ValueError(f"pad_before_normalising needs pad zero, got pad {self.pad}")
         return self
+
+    @property
+    def tenfold_db(self) -> int:
+        """Decibels that ten times a band's sum is more: 10 of powers, 20 of magnitudes."""
+        return 10 if self.spectrum == "power" else 20
+
+    @property
+    def log_unit(self) -> float:
+        """What the natural logarithm of a band's sum is multiplied by; the mean and the deviation come after."""
+        return self.tenfold_db / math.log(10) if self.log == "db" else 1.0
 
 
 # Dinkel 2022; not normalised. The floor is 120 dB under the clip's own loudest cell, in the released code its batch's.
@@ -100,13 +116,39 @@ PSLA = FrontEnd(
     pad="zero",
     pad_before_normalising=False,
 )
-PRESETS: dict[str, FrontEnd] = {"psl": PSL, "psla": PSLA}
+# He 2020: 40 ms and half of it, 80 bands of the magnitude spectrum. The band edges, the shape of the bands, the floor
+# and the framing are a choice; mean and std are to be the training set's.
+STAGED = FrontEnd(
+    rate_hz=44100,
+    window_samples=1764,
+    hop_samples=882,
+    fft_samples=2048,
+    window="hann_periodic",
+    frames="centred",
+    remove_mean=False,
+    remove_frame_mean=False,
+    pre_emphasis=0.0,
+    num_mels=80,
+    low_hz=0.0,
+    high_hz=22050.0,
+    mel_filters="htk",
+    spectrum="magnitude",
+    log="natural",
+    power_floor=1e-10,
+    dynamic_range_db=None,
+    mean=0.0,
+    std=1.0,
+    pad="silence",
+    pad_before_normalising=False,
+)
+STAGED_POWER = STAGED.model_copy(update={"spectrum": "power"})
+PRESETS: dict[str, FrontEnd] = {"psl": PSL, "psla": PSLA, "staged": STAGED, "staged_power": STAGED_POWER}
 
 
 def mel_filters(settings: FrontEnd) -> npt.NDArray[np.float64]:
-    """The weight of each power in each band, float64 (bin, mel), with HTK's mel scale 1127 ln(1 + f / 700).
+    """The weight of each frequency in each band, float64 (bin, mel), with HTK's mel scale 1127 ln(1 + f / 700).
 
-    A band narrower than the distance between two bins may hold none: its power is then always 0.
+    A band narrower than the distance between two bins may hold none: its sum is then always 0.
 
     >>> mel_filters(PRESETS["psla"]).shape, int((mel_filters(PRESETS["psla"]).sum(0) == 0).sum())
     ((257, 128), 1)

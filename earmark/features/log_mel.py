@@ -24,10 +24,10 @@ class LogMel(nn.Module):
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__()
         self.settings = front_end
-        self._scale = (10 / math.log(10) if front_end.log == "db" else 1.0) / front_end.std
+        self._scale = front_end.log_unit / front_end.std
         self._shift = -front_end.mean / front_end.std
         dynamic_range_db = front_end.dynamic_range_db
-        self._log_range = None if dynamic_range_db is None else dynamic_range_db * math.log(10) / 10
+        self._log_range = None if dynamic_range_db is None else dynamic_range_db * math.log(10) / front_end.tenfold_db
         self._forget_buffers()
 
     def _forget_buffers(self) -> None:
@@ -98,11 +98,11 @@ class LogMel(nn.Module):
         self, waveform: torch.Tensor, counts: list[int], valid: list[int], num_frames: int
     ) -> torch.Tensor:
         features = torch.empty(len(counts), num_frames, self.settings.num_mels)
-        write_log_power = self._one_clip().write_log_power
+        write_log_mel = self._one_clip().write_log_mel
         shift = torch.tensor(self._shift)
         for clip, (count, own_frames) in enumerate(zip(counts, valid, strict=True)):
             own = features[clip, :own_frames]
-            write_log_power(waveform[clip, :count], own)
+            write_log_mel(waveform[clip, :count], own)
             log_floor = math.log(self.settings.power_floor)
             if self._log_range is not None:
                 log_floor = max(log_floor, float(own.amax()) - self._log_range)
@@ -137,8 +137,8 @@ class LogMel(nn.Module):
         past_clip = torch.arange(num_frames, device=device)[:, None] >= _int64(valid, device)[:, None, None]
         with torch.autocast(device.type, enabled=False):
             samples = self._whole_frames(waveform, _int64(counts, device)[:, None], num_frames)
-            power = self._mel_power(samples).masked_fill_(past_clip, 0)
-        features = power.clamp_(min=settings.power_floor).log_()
+            sums = self._mel_sums(samples).masked_fill_(past_clip, 0)
+        features = sums.clamp_(min=settings.power_floor).log_()
         if self._log_range is not None:
             features = torch.maximum(features, features.amax((1, 2), keepdim=True) - self._log_range)
         features.mul_(self._scale).add_(self._shift)
@@ -160,8 +160,8 @@ class LogMel(nn.Module):
             return nn.functional.pad(samples, (0, max(0, reach - length)))[:, :reach]
         return samples.gather(1, reflected(torch.arange(-left, reach - left, device=waveform.device), count))
 
-    def _mel_power(self, samples: torch.Tensor) -> torch.Tensor:
-        """Mel powers (clip, frame, mel) of samples that hold whole frames."""
+    def _mel_sums(self, samples: torch.Tensor) -> torch.Tensor:
+        """Powers or magnitudes in each band (clip, frame, mel) of samples that hold whole frames."""
         settings = self.settings
         size, hop = settings.window_samples, settings.hop_samples
         window, filters = self._constants(samples.device)
@@ -174,8 +174,9 @@ class LogMel(nn.Module):
         if settings.remove_frame_mean:
             emphasised = emphasised - frames.mean(2, keepdim=True) * (1 - settings.pre_emphasis)
         spectrum = torch.fft.rfft(emphasised * window, n=settings.fft_samples)
-        power: torch.Tensor = (spectrum.real.square() + spectrum.imag.square()) @ filters
-        return power
+        power = spectrum.real.square() + spectrum.imag.square()
+        sums: torch.Tensor = (power.sqrt_() if settings.spectrum == "magnitude" else power) @ filters
+        return sums
 
     def _constants(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Window and mel filters on a device; no module buffers, so that `module.half()` does not round them."""

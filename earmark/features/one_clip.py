@@ -1,4 +1,4 @@
-"""Logarithms of the mel powers of one clip at a time on a CPU, in reused buffers.
+"""Logarithms of the mel powers (or magnitudes) of one clip at a time on a CPU, in reused buffers.
 
 Times in comments are of one core (Zen 5), 10-s clips and the `psl` settings, where a clip takes .62 ms, .27 of them in
 Fourier transforms. The same steps over a batch of 16 in plain torch take 2.1 ms a clip (`psla` .75 and 2.7): their
@@ -24,7 +24,7 @@ KEPT_SAMPLES = 2**24
 
 
 class OneClip:
-    """Logarithms of the mel powers of a clip; holds buffers, so each thread needs its own."""
+    """Logarithms of what a clip's bands sum; holds buffers, so each thread needs its own."""
 
     def __init__(self, settings: FrontEnd) -> None:
         self.settings = settings
@@ -34,14 +34,14 @@ class OneClip:
         self._block_frames = max(16, BLOCK_SAMPLES // settings.fft_samples)
         num_bins = settings.fft_samples // 2 + 1
         self._frames = torch.zeros(self._block_frames, settings.fft_samples)
-        self._power = torch.empty(self._block_frames, num_bins)
+        self._bins = torch.empty(self._block_frames, num_bins)
         self._mel = torch.empty(self._block_frames, settings.num_mels)
         self._groups = _groups_of_mels(settings)
         self._blocks: dict[int, _Block] = {}
         self._long: list[torch.Tensor] = [torch.empty(0), torch.empty(0)]
 
-    def write_log_power(self, clip: torch.Tensor, written: torch.Tensor) -> None:
-        """Write the natural logarithm of the mel powers of a clip's first frames, floored at `power_floor`.
+    def write_log_mel(self, clip: torch.Tensor, written: torch.Tensor) -> None:
+        """Write the natural logarithm of the bands' sums in a clip's first frames, floored at `power_floor`.
 
         Args:
             clip: the valid samples (sample,), int16 as packed or float32.
@@ -62,7 +62,7 @@ class OneClip:
             else:
                 torch.sub(overlapping, offsets[first:last, None], out=block.windowed).mul_(window)
             # On one core numpy's logarithm takes a tenth of torch's time.
-            np.log(block.mel_power().clamp_(min=self.settings.power_floor), out=rows[first:last])
+            np.log(block.mel_sums().clamp_(min=self.settings.power_floor), out=rows[first:last])
 
     def _whole_frames(self, clip: torch.Tensor, num_frames: int) -> torch.Tensor:
         """The clip in float32, less its mean, reflected at its ends or filled with zeros as far as its frames reach."""
@@ -121,36 +121,39 @@ class OneClip:
         if num_frames not in self._blocks:
             if len(self._blocks) == 64:
                 self._blocks.clear()
-            frames, power, mel = self._frames[:num_frames], self._power[:num_frames], self._mel[:num_frames]
-            self._blocks[num_frames] = _Block(frames, power, mel, self._groups, self.settings.window_samples)
+            frames, bins, mel = self._frames[:num_frames], self._bins[:num_frames], self._mel[:num_frames]
+            self._blocks[num_frames] = _Block(frames, bins, mel, self._groups, self.settings)
         return self._blocks[num_frames]
 
 
 class _Block:
-    """Frames in work: `windowed` is to be filled, `mel_power` gives the rest."""
+    """Frames in work: `windowed` is to be filled, `mel_sums` gives the rest."""
 
     def __init__(
         self,
         frames: torch.Tensor,
-        power: torch.Tensor,
+        bins: torch.Tensor,
         mel: torch.Tensor,
         groups: list[tuple[slice, torch.Tensor, slice]],
-        window_samples: int,
+        settings: FrontEnd,
     ) -> None:
-        self.windowed = frames[:, :window_samples]
+        self.windowed = frames[:, : settings.window_samples]
         self._frames, self._mel = frames, mel
-        self._power = power.numpy()
-        self._products = [(power[:, bins], weights, mel[:, mels]) for bins, weights, mels in groups]
+        self._bins = bins.numpy()
+        self._is_magnitude = settings.spectrum == "magnitude"
+        self._products = [(bins[:, read], weights, mel[:, mels]) for read, weights, mels in groups]
 
-    def mel_power(self) -> torch.Tensor:
-        """Mel powers of the windowed frames, (frame, mel), in a buffer."""
+    def mel_sums(self) -> torch.Tensor:
+        """Powers or magnitudes in each band of the windowed frames, (frame, mel), in a buffer."""
         spectrum = torch.view_as_real(torch.fft.rfft(self._frames)).flatten(1).numpy()
         # Squares of the interleaved parts, then one sum of pairs: .09 ms a clip; torch's real^2 + imag^2 takes .17, its
         # abs .75: both step over every other number all the way.
         np.multiply(spectrum, spectrum, out=spectrum)
-        np.add(spectrum[:, 0::2], spectrum[:, 1::2], out=self._power)
-        for power, weights, mel in self._products:
-            torch.mm(power, weights, out=mel)
+        np.add(spectrum[:, 0::2], spectrum[:, 1::2], out=self._bins)
+        if self._is_magnitude:
+            np.sqrt(self._bins, out=self._bins)
+        for bins, weights, mel in self._products:
+            torch.mm(bins, weights, out=mel)
         return self._mel
 
 

@@ -5,6 +5,11 @@ from typing import Any
 
 from earmark.data.chunking import Chunking
 
+SCALED = {
+    "validation": "0 and 1 are the lowest and the highest that its validation clips got, what is beyond is clipped",
+    "test": "0 and 1 are the lowest and the highest that its test clips got, as in papers; it cannot tag recordings",
+}
+
 
 def model_card(config: Mapping[str, Any], num_weights: int) -> str:
     """The card in Markdown, from a tagger's config as plain JSON values.
@@ -15,9 +20,12 @@ def model_card(config: Mapping[str, Any], num_weights: int) -> str:
     tags, front_end, backbone, head = (config[key] for key in ("vocabulary", "front_end", "backbone", "head"))
     trained_on = {"dataset": "unknown", "licence": "unknown", **config["trained_on"]}
     length = f"fixed {config['fixed_frames']} feature frames" if config["fixed_frames"] else "any, in whole steps"
+    if config["clip_frames"]:
+        length = f"any, repeated or reduced to feature frames ({_settings(config['clip_frames'])})"
     chunking = config["chunking"] and Chunking.model_validate(config["chunking"])
     trained_length = f"{config['training_length_s']} s" if config["training_length_s"] else "unknown"
     thresholds = config["thresholds"]
+    scaled = config["score_range"] and SCALED[config["score_range"]["on"]]
     lines = [
         "# Audio tagger",
         "",
@@ -30,6 +38,7 @@ def model_card(config: Mapping[str, Any], num_weights: int) -> str:
         f"- parameters: {num_weights / 1e6:.2f} M",
         f"- length: {length}; trained on waveforms of length: {trained_length}",
         f"- a clip's score: {f'the mean of those of its {chunking}' if chunking else 'of all of it at once'}",
+        *([f"- scores are scaled tag by tag: {scaled}"] if scaled else []),
         "",
         "## Trained on",
         "",

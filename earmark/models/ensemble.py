@@ -71,7 +71,8 @@ class Ensemble(nn.Module):
             if all(config.trained_on.get(key) == value for config in configs)
         }
         longest_s = max((config.training_length_s or 0 for config in configs), default=0) or None
-        changes = {"trained_on": alike, "thresholds": None, "training_length_s": longest_s}
+        # Each member scales its own scores; their mean is not scaled again.
+        changes = {"trained_on": alike, "thresholds": None, "score_range": None, "training_length_s": longest_s}
         return configs[0].model_copy(update=changes)
 
     def trained_on(self) -> list[dict[str, Any]]:
@@ -121,6 +122,17 @@ def open_model(folder: Path) -> Model:
     return Ensemble([load_model(folder / name) for name in listed.members], listed.mean).eval()
 
 
+def configs_of(model: Model) -> list[TaggerConfig]:
+    """The settings of a tagger, or of each member of an ensemble."""
+    return [tagger.config for tagger in (model.taggers if isinstance(model, Ensemble) else [model])]
+
+
+def drop_score_range(model: Model) -> None:
+    """From now on the model's scores, or its members', are as they are: not scaled by their range on some clips."""
+    for tagger in model.taggers if isinstance(model, Ensemble) else [model]:
+        tagger.config = tagger.config.model_copy(update={"score_range": None})
+
+
 def records_of(folder: Path) -> list[dict[str, Any]]:
     """What the model of a folder, or each member of an ensemble, was trained on; reads no weights.
 
@@ -143,9 +155,13 @@ def kept_epochs(run: Path) -> dict[int, Path]:
 def epoch_taggers(run: Path, first_epoch: int = 1) -> list[Tagger]:
     """The taggers that a run was after each epoch from a first one on, as far as their weights were kept.
 
+    Their scores are not scaled: the range of the run's scores is that of its final weights.
+
     Raises:
-        InputError: none was kept; says which setting keeps them.
+        InputError: none was kept; says which setting keeps them. Or the run is of several models.
     """
+    if is_ensemble(model_folder(run)):
+        raise InputError(f"{run}: is several models, and epochs are of one; name one's run, such as RUN/folds/fold-1")
     paths = [path for epoch, path in kept_epochs(run).items() if epoch >= first_epoch]
     if not paths:
         raise InputError(
@@ -155,6 +171,7 @@ def epoch_taggers(run: Path, first_epoch: int = 1) -> list[Tagger]:
     taggers = []
     for path in paths:
         tagger = load_model(run)
+        drop_score_range(tagger)
         weights, _ = load_tensors(path)
         load_weights(tagger, weights, str(path))
         taggers.append(tagger)
@@ -217,10 +234,12 @@ def _check_alike(first: Tagger, member: Tagger, number: int) -> None:
 
 
 def _framing(tagger: Tagger) -> str:
-    """What decides how long a clip is padded: members that differ in it would not score as they do alone."""
+    """What decides how many score frames a clip has: members that differ in it would not score as they do alone."""
     front_end = tagger.config.front_end
     fixed = f", always {tagger.config.fixed_frames}" if tagger.config.fixed_frames else ""
-    return f"frames of {front_end.window_samples} samples ({front_end.frames}){fixed}"
+    clip_frames = tagger.config.clip_frames
+    fitted = f", every clip fitted to {clip_frames.num_frames} of them" if clip_frames else ""
+    return f"frames of {front_end.window_samples} samples ({front_end.frames}){fixed}{fitted}"
 
 
 def _step_samples(tagger: Tagger) -> int:

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from earmark.losses import sparsemax
+
 PROBABILITY_MARGIN = 1e-7
 
 
@@ -21,10 +23,13 @@ class HeadOutput(NamedTuple):
     Attributes:
         framewise: (clip, step, tag); steps without a valid frame are computed too and mean nothing.
         clipwise: (clip, tag).
+        branches: clipwise logits of the sigmoid branch and of the other, (clip, tag) each; None where there is one
+            branch.
     """
 
     framewise: torch.Tensor
     clipwise: torch.Tensor
+    branches: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 def bounded_logit(probability: torch.Tensor) -> torch.Tensor:
@@ -55,6 +60,18 @@ def mean_over_steps(values: torch.Tensor, valid: torch.Tensor | None) -> torch.T
         return values.mean(1)
     # Chosen, not multiplied: what stands in a step that is left out must not matter, not even if it is infinite.
     return torch.where(valid, values, 0).sum(1) / valid.sum(1)
+
+
+def linear_branches(num_channels: int, num_tags: int, num_branches: int) -> nn.Linear:
+    """One linear layer with outputs (branch, tag), one matrix product for all branches.
+
+    Each branch is drawn as the layer of its own that it stands for.
+    """
+    linear = nn.Linear(num_channels, num_branches * num_tags)
+    for branch in linear.weight.detach().view(-1, num_tags, num_channels):
+        nn.init.xavier_uniform_(branch)
+    nn.init.zeros_(linear.bias)
+    return linear
 
 
 class Head(nn.Module):
@@ -144,18 +161,14 @@ class Attention(Head):
     Source: Gong et al. 2021, section III-B; 1x1 convolutions there, after the mean over frequency.
 
     >>> head = Attention(8, 5, num_heads=4)
-    >>> [tuple(logits.shape) for logits in head(torch.zeros(2, 7, 8))]
+    >>> [tuple(logits.shape) for logits in head(torch.zeros(2, 7, 8))[:2]]
     [(2, 7, 5), (2, 5)]
     """
 
     def __init__(self, num_channels: int, num_tags: int, dropout: float = 0.0, num_heads: int = 1) -> None:
         super().__init__(num_channels, num_tags, dropout)
         self.num_heads = num_heads
-        self.linear = nn.Linear(num_channels, 2 * num_heads * num_tags)
-        # Each branch of each head is drawn as the layer of its own that it stands for.
-        for branch in self.linear.weight.detach().view(-1, num_tags, num_channels):
-            nn.init.xavier_uniform_(branch)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = linear_branches(num_channels, num_tags, 2 * num_heads)
         weight = torch.full((num_heads,), 1 / num_heads)
         self.head_weight = nn.Parameter(weight) if num_heads > 1 else None
 
@@ -176,6 +189,59 @@ class Attention(Head):
         return (self.head_weight[:, None] * values).sum(-2)
 
 
+class TwoBranches(Head):
+    """Two linear layers on the mean embedding: one through a sigmoid, one through an activation over all tags.
+
+    The probability of a tag is the mean of the two activations, of a clip and, by the same layers, of each step.
+    `earmark.training.multi_activation` trains each branch with a loss of its own; other losses train the mean.
+
+    Source: He et al. 2020, section 3.2 and Fig. 3. How the outputs are combined is not said there; the geometric mean
+    would tie all tags to which sparsemax gives 0.
+
+    >>> output = SigmoidSparsemax(8, 5)(torch.zeros(2, 7, 8))
+    >>> output.clipwise[0].sigmoid().round(decimals=4).tolist()  # (1/2 + 1/5) / 2
+    [0.3499999940395355, 0.3499999940395355, 0.3499999940395355, 0.3499999940395355, 0.3499999940395355]
+    """
+
+    def __init__(self, num_channels: int, num_tags: int, dropout: float = 0.0) -> None:
+        super().__init__(num_channels, num_tags, dropout)
+        self.linear = linear_branches(num_channels, num_tags, 2)
+
+    def pool(self, projected: torch.Tensor, valid: torch.Tensor | None) -> HeadOutput:
+        """Linear output (clip, step, branch x tag) to logits."""
+        # The mean of what a linear layer makes of the steps is what it makes of their mean.
+        first, second = self._branches(mean_over_steps(projected, valid))
+        return HeadOutput(self._fused(*self._branches(projected)), self._fused(first, second), (first, second))
+
+    def activate(self, logits: torch.Tensor) -> torch.Tensor:
+        """The second branch's logits (..., tag) to what sums to 1 over the tags."""
+        raise NotImplementedError
+
+    def _branches(self, projected: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., branch x tag) to the branches' (..., tag)."""
+        first, second = projected.view(*projected.shape[:-1], 2, self.num_tags).unbind(-2)
+        return first, second
+
+    def _fused(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return bounded_logit((torch.sigmoid(first) + self.activate(second)) / 2)
+
+
+class SigmoidSoftmax(TwoBranches):
+    """The second branch through a softmax, as its authors had it in 2019."""
+
+    def activate(self, logits: torch.Tensor) -> torch.Tensor:
+        """Source: He et al. 2020, eq. 4."""
+        return torch.softmax(logits, -1)
+
+
+class SigmoidSparsemax(TwoBranches):
+    """The second branch through a sparsemax: most tags get exactly 0 from it."""
+
+    def activate(self, logits: torch.Tensor) -> torch.Tensor:
+        """Source: He et al. 2020, eqs. 5 to 8."""
+        return sparsemax(logits)
+
+
 def _single_head(num_channels: int, num_tags: int, dropout: float, num_heads: int) -> Head:
     return Attention(num_channels, num_tags, dropout)
 
@@ -191,5 +257,7 @@ HEADS: dict[str, Callable[[int, int, float, int], Head]] = {
     "attention": _single_head,
     "multi_head_attention": Attention,
     "sigmoid_mean": _without_heads(SigmoidMean),
+    "sigmoid_softmax": _without_heads(SigmoidSoftmax),
+    "sigmoid_sparsemax": _without_heads(SigmoidSparsemax),
 }
 """Heads by name, called with (num_channels, num_tags, dropout, num_heads); only multi_head_attention reads the last."""

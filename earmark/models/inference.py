@@ -34,8 +34,9 @@ def clips_at_once(model: Model, num_samples: int, device: torch.device) -> int:
     """How many waveforms of a padded length are best scored together; what is scored does not depend on it."""
     if device.type != "cpu":
         return MOST_AT_ONCE
-    front_end = model.config.front_end
-    cells = num_samples // front_end.hop_samples * front_end.num_mels
+    front_end, clip_frames = model.config.front_end, model.config.clip_frames
+    num_frames = clip_frames.num_frames if clip_frames else num_samples // front_end.hop_samples
+    cells = num_frames * front_end.num_mels
     return min(MOST_AT_ONCE, max(1, CELLS_AT_ONCE // max(1, cells)))
 
 

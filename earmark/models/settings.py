@@ -1,13 +1,14 @@
 """A tagger's settings: everything about a model but its weights, as `config.json` holds it."""
 
-from typing import Any, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from earmark.config import Settings
+from earmark.config import Settings, what_must_hold
 from earmark.data.chunking import Chunking
 from earmark.errors import did_you_mean, first_few
-from earmark.features import FrontEnd
+from earmark.features import ClipFrames, FrontEnd
 from earmark.models.heads import HEADS
 from earmark.models.mbconv import Padding
 
@@ -21,8 +22,10 @@ _USUAL: dict[str, tuple[Padding, float]] = {
     "efficientnet_b2": ("same", 1e-3),
     "resnet50": ("symmetric", 1e-5),
     "crnn_small": ("symmetric", 1e-5),
+    "cnn_gru": ("symmetric", 1e-5),
 }
-_PLAIN = ("resnet50", "crnn_small")
+PLAIN = ("resnet50", "crnn_small", "cnn_gru")
+"""Backbones with symmetric padding only, and no stochastic depth."""
 
 
 class BackboneConfig(Settings):
@@ -48,7 +51,7 @@ class BackboneConfig(Settings):
 
     @model_validator(mode="after")
     def _only_what_is_read(self) -> Self:
-        if self.name in _PLAIN and (self.stochastic_depth > 0 or self.padding != "symmetric"):
+        if self.name in PLAIN and (self.stochastic_depth > 0 or self.padding != "symmetric"):
             raise ValueError(f"{self.name} has padding symmetric and no stochastic_depth")
         return self
 
@@ -70,6 +73,34 @@ class HeadConfig(Settings):
         return self
 
 
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+class ScoreRange(Settings):
+    """The scores of each tag that become 0 and 1; those between are scaled evenly, those beyond are clipped.
+
+    Source: He et al. 2020, section 2.3: z-scores and then min-max, which together are min-max.
+    """
+
+    on: Literal["validation", "test"] = Field(description="the split whose clips' scores they are")
+    low: tuple[Score, ...] = Field(description="each tag's lowest score there")
+    high: tuple[Score, ...] = Field(description="each tag's highest; a tag whose two are equal is not scaled")
+
+    @model_validator(mode="after")
+    def _low_to_high(self) -> Self:
+        if len(self.low) != len(self.high):
+            raise ValueError(f"low and high must be one a tag, found {len(self.low)} and {len(self.high)}")
+        wrong = [index for index, (low, high) in enumerate(zip(self.low, self.high, strict=True)) if low > high]
+        if wrong:
+            raise ValueError(f"low must be at most high, it is more for tag {first_few(map(str, wrong))} (from 0)")
+        return self
+
+    def of_tags(self, order: Sequence[int]) -> Self:
+        """The range for tags in another order: new tag i is the tag that was `order[i]`."""
+        low, high = (tuple(values[index] for index in order) for values in (self.low, self.high))
+        return self.model_copy(update={"low": low, "high": high})
+
+
 class TaggerConfig(Settings):
     """Everything about a tagger but its weights."""
 
@@ -80,19 +111,32 @@ class TaggerConfig(Settings):
     vocabulary: tuple[str, ...] = Field(min_length=1, description="tags in the order of the scores")
     ids: tuple[str, ...] | None = Field(default=None, description="their ids in the ontology or data set")
     fixed_frames: int | None = Field(default=None, ge=1, description="frames that every clip is padded or cut to")
+    clip_frames: ClipFrames | None = Field(
+        default=None, description="how every clip is repeated or reduced to one number of frames; null: it is not"
+    )
     training_length_s: float | None = Field(default=None, gt=0, description="length of the training waveforms")
     chunking: Chunking | None = Field(
         default=None, description="how whole clips are scored: cut into chunks, the mean of their scores; null: whole"
     )
     thresholds: tuple[float, ...] | None = Field(default=None, description="scores from which a tag counts as present")
+    score_range: ScoreRange | None = Field(default=None, description="how scores are scaled; null: they are not")
     trained_on: dict[str, Any] = Field(default_factory=dict, description="data set, labels, recipe, date ...")
+
+    @model_validator(mode="after")
+    def _one_way_to_fit(self) -> Self:
+        if self.clip_frames is not None and self.fixed_frames is not None:
+            raise ValueError(
+                "clips are padded to fixed_frames or repeated to clip_frames, not both; set one of them to null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_of_each_a_tag(self) -> Self:
         if len(set(self.vocabulary)) != len(self.vocabulary):
             twice = sorted({tag for tag in self.vocabulary if self.vocabulary.count(tag) > 1})
             raise ValueError(f"tags must be unique, found more than once: {first_few(twice)}")
-        for name, values in (("ids", self.ids), ("thresholds", self.thresholds)):
+        range_of = None if self.score_range is None else self.score_range.low
+        for name, values in (("ids", self.ids), ("thresholds", self.thresholds), ("score_range", range_of)):
             if values is not None and len(values) != len(self.vocabulary):
                 raise ValueError(f"{name} must be one a tag ({len(self.vocabulary)}), found {len(values)}")
         return self
@@ -103,7 +147,7 @@ def first_reason(error: ValidationError) -> str:
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     if first["type"] != "extra_forbidden":
-        return ": ".join(filter(None, [".".join(path), first["msg"].removeprefix("Value error, ")]))
+        return ": ".join(filter(None, [".".join(path), what_must_hold(first)]))
     known: type[BaseModel] = TaggerConfig
     for part in path[:-1]:
         annotation = known.model_fields[part].annotation

@@ -4,19 +4,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import ValidationError
 from torch import nn
 
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
-from earmark.features import LogMel
+from earmark.features import LogMel, fit_frames
 from earmark.files import ORDER, kind_of_folder, write_json, write_text
 from earmark.models.card import model_card
+from earmark.models.cnn_gru import CnnGru
 from earmark.models.crnn import SmallCRNN
 from earmark.models.heads import HEADS, HeadOutput, mean_over_steps, valid_mask
 from earmark.models.mbconv import ARCHITECTURES, MBConvNet
 from earmark.models.resnet import ResNet50
+from earmark.models.score_range import scaled
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig, first_reason
 from earmark.tensor_files import load_tensors, load_weights, save_tensors
 from earmark.timing import round_up
@@ -42,6 +46,7 @@ BACKBONES: dict[str, Callable[[BackboneConfig], nn.Module]] = {
     **dict.fromkeys(ARCHITECTURES, _mbconv),
     "resnet50": lambda config: ResNet50(config.bn_eps),
     "crnn_small": lambda config: SmallCRNN(config.bn_eps),
+    "cnn_gru": lambda config: CnnGru(config.bn_eps),
 }
 """Backbones by name. Each maps features (clip, 1, frame, mel) to an embedding (clip, step, channel), with
 ceil(frames / `stride_frames`) steps and `num_channels` channels."""
@@ -51,7 +56,8 @@ class Scores(NamedTuple):
     """What a tagger says, in [0, 1].
 
     Attributes:
-        framewise: (clip, step, tag); a step is `Tagger.stride_frames` feature frames; padded steps mean nothing.
+        framewise: (clip, step, tag); a step is `Tagger.stride_frames` feature frames; padded steps mean nothing. Where
+            the config has `clip_frames`, these are frames of the fitted clip: repeated or reduced, no steps of time.
         clipwise: (clip, tag).
     """
 
@@ -88,7 +94,7 @@ class Tagger(nn.Module):
         return [self.config.trained_on]
 
     def padded_frames(self, num_frames: int) -> int:
-        """Feature frames that a clip of `num_frames` is padded or cut to."""
+        """Feature frames that a clip of `num_frames` is padded or cut to (before it is fitted to `clip_frames`)."""
         return self.config.fixed_frames or round_up(num_frames, self.stride_frames)
 
     def padded_samples(self, num_samples: int) -> int:
@@ -96,13 +102,31 @@ class Tagger(nn.Module):
         return self.front_end.samples_for_frames(self.padded_frames(self.front_end.num_frames(num_samples)))
 
     def features(
-        self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None
+        self,
+        waveform: torch.Tensor,
+        num_samples: torch.Tensor | None = None,
+        place: torch.Tensor | npt.NDArray[np.floating[Any]] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Waveforms (clip, sample) to log-mel features (clip, frame, mel) and valid frames (clip,), always float32."""
+        """Waveforms (clip, sample) to log-mel features (clip, frame, mel) and valid frames (clip,), always float32.
+
+        Where the config has `clip_frames`, every clip is fitted to its `num_frames`, and all of them are valid.
+
+        Args:
+            place: where in each fitted clip the window that is learned from begins, (clip,) in [0, 1); None: no window.
+
+        Raises:
+            ValueError: there are places and nothing to cut windows of, or a place is not in [0, 1).
+        """
+        clip_frames = self.config.clip_frames
+        if place is not None and clip_frames is None:
+            raise ValueError("a window's place is of a clip fitted to clip_frames, and the config has none")
         num_frames = self.padded_frames(self.front_end.num_frames(waveform.shape[1]))
         with torch.autocast(waveform.device.type, enabled=False):
             features, num_valid_frames = self.front_end(waveform, num_samples, num_frames)
-        return features, num_valid_frames.clamp(max=num_frames)
+            if clip_frames is None:
+                return features, num_valid_frames.clamp(max=num_frames)
+            fitted = fit_frames(features, num_valid_frames, clip_frames, self.config.front_end, place)
+        return fitted, torch.full_like(num_valid_frames, fitted.shape[1])
 
     def logits(self, features: torch.Tensor, num_valid_frames: torch.Tensor | None = None) -> HeadOutput:
         """Features (clip, frame, mel) and valid frames (clip,), None for all, to logits."""
@@ -119,7 +143,7 @@ class Tagger(nn.Module):
             num_samples: valid samples of each clip, int64 (clip,); None when all are.
         """
         output = self.logits(*self.features(waveform, num_samples))
-        return Scores(torch.sigmoid(output.framewise), torch.sigmoid(output.clipwise))
+        return Scores(self._scores(output.framewise), self._scores(output.clipwise))
 
     def scores_and_embedding(
         self, waveform: torch.Tensor, num_samples: torch.Tensor | None = None
@@ -129,7 +153,10 @@ class Tagger(nn.Module):
         embedding = self.backbone(features[:, None])
         steps = self._pooled_steps(num_valid_frames)
         valid = valid_mask(embedding.shape[1], steps, embedding.device)
-        return torch.sigmoid(self.head(embedding, steps).clipwise), mean_over_steps(embedding, valid)
+        return self._scores(self.head(embedding, steps).clipwise), mean_over_steps(embedding, valid)
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        return scaled(torch.sigmoid(logits), self.config.score_range)
 
     def freeze_backbone(self) -> None:
         """From now on only the head learns: the backbone has no gradients, and stays in eval mode in training too."""
@@ -155,7 +182,7 @@ def rebuild_head(tagger: Tagger, vocabulary: Vocabulary, head: HeadConfig | None
     """A tagger for another vocabulary with this one's front end and backbone; the given one is left as it is.
 
     The same tags in another order keep the head, its rows reordered; other tags, or another kind of head, get a new
-    one, drawn with torch's generator, and no thresholds.
+    one, drawn with torch's generator, and neither thresholds nor a range of scores.
 
     Args:
         head: the new head's settings; None for the tagger's own.
@@ -169,7 +196,9 @@ def rebuild_head(tagger: Tagger, vocabulary: Vocabulary, head: HeadConfig | None
     )
     order = [old.vocabulary.index(tag) for tag in tags] if keeps else []
     thresholds = tuple(old.thresholds[index] for index in order) if keeps and old.thresholds else None
-    changes = {"vocabulary": tags, "ids": vocabulary.ids, "thresholds": thresholds, "head": head or old.head}
+    score_range = old.score_range.of_tags(order) if keeps and old.score_range else None
+    by_tag = {"vocabulary": tags, "ids": vocabulary.ids, "thresholds": thresholds, "score_range": score_range}
+    changes = {**by_tag, "head": head or old.head}
     rebuilt = Tagger(TaggerConfig.model_validate({**dict(old), **changes}))
     rebuilt.backbone.load_state_dict(tagger.backbone.state_dict())
     if keeps:

@@ -9,8 +9,9 @@ import yaml
 
 from earmark.config import Settings, values_of
 from earmark.errors import InputError, did_you_mean
+from earmark.models.ensemble import Mean
 from earmark.models.tagger import Tagger
-from earmark.recipes import baseline, linear, psl, psla
+from earmark.recipes import baseline, linear, psl, psla, staged
 from earmark.recipes.enhanced import Enhancing
 
 PRESETS = Path(__file__).parent / "presets"
@@ -24,6 +25,7 @@ class Recipe:
         train: takes a `Job` with settings of the class named here and returns the trained tagger.
         teaching: the settings that differ when a model is trained only to score clips that it has not seen.
         takes_teacher: whether it learns from the scores of a model that is given.
+        fold_mean: how the scores of the models of several folds are averaged.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Recipe:
     train: Callable[[Any], Tagger]
     teaching: Mapping[str, Any] = field(default_factory=dict)
     takes_teacher: bool = False
+    fold_mean: Mean = "arithmetic"
 
 
 RECIPES = {
@@ -51,6 +54,13 @@ RECIPES = {
             psla.PslaSettings,
             psla.train,
             {**values_of(Enhancing()), "keep_from_epoch": None},
+        ),
+        Recipe(
+            "staged",
+            "verified clips first, then all but those whose loss says that their label is wrong; two activations",
+            staged.StagedSettings,
+            staged.train,
+            fold_mean="geometric",
         ),
         Recipe("linear", "a new last layer for a model that is there (--init)", linear.LinearSettings, linear.train),
     )

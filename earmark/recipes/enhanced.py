@@ -9,6 +9,7 @@ from earmark.config import Settings, refuse_unread, values_of
 from earmark.data.layers import about_layer, check_new
 from earmark.data.ontology import audioset_ontology
 from earmark.files import digest_of
+from earmark.recipes.folds import run_name
 from earmark.recipes.job import Job
 from earmark.recipes.out_of_fold import out_of_fold_scores
 from earmark.relabel.enhanced_layer import (
@@ -51,7 +52,7 @@ def enhanced_layer(job: Job[Any], settings: Enhancing) -> str:
     """
     assert settings.enhance != "none"
     request, dataset = job.request, job.request.dataset
-    name = f"{request.run.resolve().name}-enhanced"
+    name = f"{run_name(request)}-enhanced"
     asked = digest_of(
         repr((str(request.run.resolve()), values_of(settings), values_of(job.settings), request.seed)).encode(),
         job.splits.digest.encode(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.config import Settings
@@ -22,19 +23,26 @@ from earmark.data.splits import Splits
 from earmark.errors import InputError
 from earmark.evaluation import validation_metrics
 from earmark.features import PRESETS
-from earmark.files import write_json
+from earmark.files import read_json, write_json
 from earmark.models.tagger import Tagger, load_model, rebuild_head
 from earmark.recipes.parts import ModelSettings, new_tagger
 from earmark.scores.scorer import Scorer
 from earmark.scores.seen import seen_clips, warn_of_seen
 from earmark.training.feed import Feed
+from earmark.training.selection import Selection, SelectionSettings
 from earmark.training.targets import TargetSource, WeakLabels
 
 log = logging.getLogger(__name__)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+BoolArray = npt.NDArray[np.bool_]
 
 NO_MODEL = "a recipe without settings of a model must refuse to begin without a given one"
+
+
+def notes_of(dataset: Dataset) -> list[str]:
+    """What was noted of a data set as it was made, by its name."""
+    return [f"{dataset.name}: {note}" for note in dataset.about.get("import", {}).get("notes", [])]
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Request:
         tag_map: a CSV that says which of the teacher's tags stand for the data set's, see `tag_map`.
         workers: threads that decode; None for one a core.
         splits: the clips to use instead of the data set's own splits, as one fold's model does.
+        folds: train so many models, each validated on another fold of the training clips; the model is their mean.
+        fold: which of these models a run trains, from 1; `splits` are then that fold's.
     """
 
     dataset: Dataset
@@ -64,6 +74,8 @@ class Request:
     workers: int | None = None
     resume: bool = False
     splits: Splits | None = None
+    folds: int | None = None
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +129,40 @@ class Job(Generic[SettingsT]):
             )
         return WeakLabels(labels, excerpts)
 
-    def validation(self, pack: Pack) -> Callable[[Tagger], dict[str, float]]:
-        """What gives the metrics of a tagger on the validation split."""
+    def verified(self) -> BoolArray:
+        """Which clips' labels people verified, bool (clip,).
+
+        Raises:
+            InputError: the data set says it of no clip.
+        """
+        dataset = self.request.dataset
+        verified: BoolArray = dataset.column("verified") == 1
+        if not verified.any():
+            raise InputError(
+                f"{dataset.folder}: must say which clips' labels people verified, it says so of no clip; import it "
+                "with a column verified (a CSV of path,tags,verified with true or false), or train on all labels "
+                "alike: earmark train baseline"
+            )
+        return verified
+
+    def selection(self, settings: SelectionSettings, batch_size: int) -> Selection | None:
+        """What drops clips with wrong labels; None where nothing is to be dropped."""
+        return Selection(settings, self.verified(), batch_size) if settings.selection != "none" else None
+
+    def validation(self, pack: Pack, among: BoolArray | None = None) -> Callable[[Tagger], dict[str, float]]:
+        """What gives the metrics of a tagger on the validation split.
+
+        Args:
+            among: the clips whose labels can be relied on, (clip,), used alone where there are any; None: all.
+        """
         request = self.request
         rows = whole_clips(pack, self.splits.validation).clip_index
         labels = request.dataset.labels(request.layer)
+        if among is not None and among[rows].any():
+            rows = rows[among[rows]]
+            self.note(f"validation: on the {len(rows)} verified clips of the split")
+        elif among is not None and len(rows):
+            self.note(f"validation: on all {len(rows)} clips of the split, none of which is verified")
         if not ((labels.rows(rows) >= 0.5) & (labels.weights(rows) > 0)).any():
             raise InputError(
                 f"{self._split_name('validation')} must hold clips with tags that can be read, found none; "
@@ -155,7 +196,8 @@ class Job(Generic[SettingsT]):
         else:
             assert model is not None, NO_MODEL
             tagger = new_tagger(model, vocabulary, pack, excerpts, length_s, self.request.seed)
-        tagger.config = tagger.config.model_copy(update={"training_length_s": length_s, "chunking": chunking})
+        changes = {"training_length_s": length_s, "chunking": chunking, "score_range": None}
+        tagger.config = tagger.config.model_copy(update=changes)
         return tagger
 
     def feed(
@@ -168,8 +210,13 @@ class Job(Generic[SettingsT]):
         length_samples: int | None,
         augmentation: Augmentation,
         batch_size: int,
+        selection: Selection | None = None,
+        repeat_partners: bool = False,
     ) -> Feed:
-        """The training set in batches; see `Feed`."""
+        """The training set in batches; see `Feed`. With a selection, verified clips are mixed with verified ones."""
+        kind = None if selection is None else selection.verified[excerpts.clip_index]
+        if kind is not None and kind.all():
+            self.note(f"all {len(kind)} training clips are verified: selection drops none")
         return Feed(
             pack=pack,
             excerpts=excerpts,
@@ -180,6 +227,8 @@ class Job(Generic[SettingsT]):
             augmentation=augmentation,
             seed=self.request.seed,
             names=self.request.dataset.clips["clip"],
+            kind=kind,
+            repeat_partners=repeat_partners,
         )
 
     @functools.cached_property
@@ -197,6 +246,13 @@ class Job(Generic[SettingsT]):
         """The clips that are validated or tested on."""
         return np.union1d(self.splits.validation, self.splits.test)
 
+    def note(self, text: str) -> None:
+        """Says something that belongs to the run: in the log, and on its page. After `training_clips`."""
+        log.info("%s", text)
+        path = self.request.run / "data.json"
+        told = read_json(path)
+        write_json(path, {**told, "notes": [*(said for said in told["notes"] if said != text), text]})
+
     def _split_name(self, split: str) -> str:
         return f"the {split} split of {self.request.dataset.name}"
 
@@ -207,7 +263,7 @@ class Job(Generic[SettingsT]):
         problems = [asdict(problem) for problem in found]
         for note in self.splits.notes:
             log.info("%s", note)
-        notes = [*self.splits.notes, *self.request.dataset.about.get("import", {}).get("notes", [])]
+        notes = [*self.splits.notes, *notes_of(self.request.dataset)]
         for (outcome, kind), count in sorted(Counter((p["outcome"], p["kind"]) for p in problems).items()):
             log.info("%s: %d x %s", outcome, count, kind)
         log.info("clips used: %s", ", ".join(f"{name} {count}" for name, count in used.items()))

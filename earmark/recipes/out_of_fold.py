@@ -53,10 +53,11 @@ def out_of_fold_scores(
     _check_folder(folder, {**whose, **(chunking.model_dump() if chunking else {})})
     write_json(folder / "folds" / RECORD, whose)
     runs = []
+    others = replace(request, init=None, test_fold=None, validation_fold=None, folds=None, fold=None, resume=True)
     for number, part in enumerate(parts, start=1):
         log.info("fold %d of %d", number, num_folds)
         run = folder / "folds" / f"{folder.resolve().name}-{number}"
-        train(replace(request, run=run, splits=part, init=None, test_fold=None, validation_fold=None, resume=True))
+        train(replace(others, run=run, splits=part))
         runs.append(run)
     taggers = [load_model(run) for run in runs]
     pack = open_pack(request.dataset, taggers[0].rate_hz, workers=request.workers)

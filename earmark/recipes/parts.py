@@ -29,7 +29,7 @@ from earmark.errors import did_you_mean
 from earmark.features import PRESETS, FrontEnd, LogMel, normalisation_from
 from earmark.models.heads import HEADS
 from earmark.models.pretrained import PRETRAINABLE, load_imagenet
-from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
+from earmark.models.settings import PLAIN, BackboneConfig, HeadConfig, TaggerConfig
 from earmark.models.tagger import BACKBONES, Tagger
 from earmark.timing import samples_from_seconds
 
@@ -42,11 +42,15 @@ NORMALISE_CLIPS = 500
 class ModelSettings(Settings):
     """The tagger that training begins with, unless it is given one."""
 
-    front_end: Literal["psl", "psla"] = Field("psl", description="psl (64 mels) or psla (128 mels), both 16 kHz")
+    front_end: Literal["psl", "psla", "staged", "staged_power"] = Field(
+        "psl",
+        description="psl (64 mels), psla (128 mels), both 16 kHz; staged (80 mels of magnitudes), staged_power "
+        "(of powers), both 44.1 kHz",
+    )
     normalise: bool = Field(True, description="normalise features by the training split's mean and deviation")
     backbone: str = Field(
         "efficientnet_lite0",
-        description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small",
+        description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small, cnn_gru",
     )
     pretrained: str | None = Field(
         "bundled", description="bundled (ImageNet, efficientnet_lite0 only), a timm safetensors file, or null: none"
@@ -55,7 +59,11 @@ class ModelSettings(Settings):
     padding: Literal["symmetric", "same"] | None = Field(None, description="null: the usual of the backbone")
     bn_eps: float | None = Field(None, gt=0, description="epsilon of BatchNorm; null: the usual of the backbone")
     stochastic_depth: float = Field(0.0, ge=0, lt=1, description="rate at which the last block is dropped in training")
-    head: str = Field("mean", description="mean, max, linear_softmax, attention, multi_head_attention or sigmoid_mean")
+    head: str = Field(
+        "mean",
+        description="mean, max, linear_softmax, attention, multi_head_attention, sigmoid_mean, sigmoid_softmax or "
+        "sigmoid_sparsemax",
+    )
     num_heads: int = Field(4, ge=1, description="heads of multi_head_attention")
     dropout: float = Field(0.0, ge=0, lt=1, description="rate at which embedding values are dropped in training")
     fixed_frames: int | None = Field(
@@ -71,7 +79,8 @@ class ModelSettings(Settings):
     def _known(cls, name: str, info: ValidationInfo) -> str:
         known = BACKBONES if info.field_name == "backbone" else HEADS
         if name not in known:
-            raise ValueError(f"unknown {info.field_name}{did_you_mean(name, known)}")
+            hint = "; the sigmoid alone is mean" if name == "sigmoid" else did_you_mean(name, known)
+            raise ValueError(f"unknown {info.field_name}{hint}")
         return name
 
     @model_validator(mode="after")
@@ -79,7 +88,7 @@ class ModelSettings(Settings):
         refuse_unread(self, self.head == "multi_head_attention", "head=multi_head_attention", "num_heads")
         refuse_unread(self, self.pretrained is not None, "pretrained weights", "stem")
         refuse_unread(self, self.front_end == "psla", "front_end=psla", "pad_before_normalising")
-        if self.backbone in ("resnet50", "crnn_small") and (self.stochastic_depth or self.padding == "same"):
+        if self.backbone in PLAIN and (self.stochastic_depth or self.padding == "same"):
             raise ValueError(f"{self.backbone} has padding symmetric and no stochastic_depth; set stochastic_depth=0")
         if self.pretrained == "bundled" and self.backbone != "efficientnet_lite0":
             other = " or a timm file of it" if self.backbone in PRETRAINABLE else ""
@@ -168,10 +177,16 @@ def learned_from(
     return chunking.cut(clips, rate_hz), None
 
 
-def training_length_s(clips: Excerpts, chunk_s: float | None, rate_hz: int, chunking: Chunking | None = None) -> float:
-    """The length of a training waveform: as set, else the longest training clip's, at most 10 s, or a longer chunk."""
+def training_length_s(
+    clips: Excerpts,
+    chunk_s: float | None,
+    rate_hz: int,
+    chunking: Chunking | None = None,
+    most_s: float = LONGEST_CHUNK_S,
+) -> float:
+    """The length of a training waveform, seconds: as set, else the longest clip's, at most `most_s` or a chunk's."""
     if chunk_s is not None:
         return chunk_s
     longest_s = float(clips.num_samples.max()) / rate_hz
-    most_s = max(LONGEST_CHUNK_S, chunking.chunk_s if chunking else 0.0)
+    most_s = max(most_s, chunking.chunk_s if chunking else 0.0)
     return min(most_s, math.ceil(longest_s * 100) / 100)

@@ -3,7 +3,7 @@
 A pretrained network with attention pooling learns from clips drawn with a weight that favours rare tags, mixed and
 masked. Where `enhance` asks for it, teachers are trained first, each without one fold; their scores of that fold decide
 which tags the ontology adds to its labels. Every technique is a setting, because the paper is an ablation; the presets
-hold the paper's numbers.
+hold the paper's numbers. What the paper does not have is `selection`: for noisy labels, see the recipe `staged`.
 
 Source: Gong, Chung and Glass 2021 (IEEE/ACM TASLP 29).
 """
@@ -19,9 +19,11 @@ from earmark.recipes.enhanced import Enhancing, enhanced_layer
 from earmark.recipes.job import Job
 from earmark.recipes.parts import ModelSettings, sampling_order, training_length_s
 from earmark.timing import samples_from_seconds
+from earmark.training.label_audit import write_label_audit
 from earmark.training.loop import fit
 from earmark.training.sampling_figures import write_sampling_figures
 from earmark.training.schedules import Schedule
+from earmark.training.selection import SelectionSettings
 from earmark.training.settings import FitSettings
 from earmark.training.targets import WeakLabels
 
@@ -36,6 +38,7 @@ class PslaSettings(Settings):
         "balanced", description="balanced: drawn with replacement, rare tags more often; shuffled: each clip once"
     )
     enhancing: Enhancing = Enhancing()
+    selection: SelectionSettings = SelectionSettings()
     model: ModelSettings = ModelSettings(front_end="psla", head="multi_head_attention")
     augmentation: Augmentation = Augmentation(
         mixup_rate=0.5,
@@ -55,6 +58,7 @@ class PslaSettings(Settings):
 def train(job: Job[PslaSettings]) -> Tagger:
     """The tagger with its final weights: averaged, best or last, as the settings say."""
     request, settings = job.request, job.settings
+    selection = job.selection(settings.selection, settings.fit.batch_size)
     pack = job.pack(settings.model)
     clips = job.training_clips(pack)
     length_s = training_length_s(clips, settings.chunk_s, pack.rate_hz)
@@ -69,10 +73,18 @@ def train(job: Job[PslaSettings]) -> Tagger:
         length_samples=samples_from_seconds(length_s, pack.rate_hz),
         augmentation=settings.augmentation,
         batch_size=settings.fit.batch_size,
+        selection=selection,
     )
     epochs, tags = settings.fit.epochs_of(feed.steps_per_epoch), request.dataset.vocabulary.tags
-    figures = request.run / "figures"
-    write_sampling_figures(figures, tags, labels, clips, feed.order, epochs, settings.augmentation, request.seed)
+    write_sampling_figures(
+        request.run / "figures", tags, labels, clips, feed.order, epochs,
+        settings.augmentation, request.seed, feed.kind,
+    )  # fmt: skip
     validate = job.validation(pack)
-    fit(tagger, feed, validate, settings.fit, request.run, device=request.device, resume=request.resume)
+    fit(
+        tagger, feed, validate, settings.fit, request.run,
+        device=request.device, selection=selection, resume=request.resume,
+    )  # fmt: skip
+    if selection is not None:
+        write_label_audit(request.run, request.dataset, layer, selection)
     return tagger

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from earmark.config import settings_from, values_of
-from earmark.data.splits import Splits, resolve_splits
+from earmark.data.splits import Splits, cross_validation, resolve_splits, union_of
 from earmark.environment import describe_environment, resolve_precision, today
 from earmark.errors import InputError, OtherWorkError, first_few
 from earmark.files import digest_of, read_json, write_json
 from earmark.models.ensemble import digest_of_model, records_of
 from earmark.models.tagger import load_model, model_folder, save_model
 from earmark.recipes import Recipe, find_recipe, read_preset
+from earmark.recipes.folds import FOLDS, refuse_empty_folds, train_folds
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
 from earmark.recipes.teacher import OWN_TEACHER, PSEUDO_LABELS, digest_of_teacher, records_of_teacher
@@ -36,12 +37,40 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
         raise InputError(f"{request.dataset.name} must have tags to learn, found none")
     values = values_of(settings)
     values["precision"] = resolve_precision(values["precision"], request.device)
-    splits = request.splits or resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
+    parts = _parts(request)
+    splits = union_of(parts) if parts else _splits(request)
     record = _record(recipe, request, values)
     _open_run(request, record)
     if (request.run / "model" / "config.json").is_file():
         log.info("%s is done", request.run)
-        return splits
+    elif parts:
+        same = {**overrides, "precision": values["precision"]}
+        train_folds(lambda fold: run_recipe(recipe, fold, same), request, parts, recipe.fold_mean)
+    else:
+        _train(recipe, request, splits, values, record)
+    return splits
+
+
+def _splits(request: Request) -> Splits:
+    """The splits of one model."""
+    if request.splits is not None:
+        return request.splits
+    return resolve_splits(request.dataset, request.test_fold, request.validation_fold, request.seed)
+
+
+def _parts(request: Request) -> list[Splits]:
+    """The splits of each fold's model, where there is to be one a fold; else none."""
+    if request.folds is None or request.fold is not None:
+        return []
+    parts = cross_validation(request.dataset, request.folds, request.test_fold, request.seed)
+    refuse_empty_folds(request, parts)
+    return parts
+
+
+def _train(
+    recipe: Recipe, request: Request, splits: Splits, values: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
+    """Trains one model and writes it, with what it was trained on."""
     resolved = settings_from(recipe.settings, values)
     # Before training, as they are now: by its end they may have been moved.
     learned_from = _learned_from(request)
@@ -58,7 +87,6 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     trained_on = _trained_on(record, values, splits, learned_from)
     tagger.config = tagger.config.model_copy(update={"trained_on": trained_on})
     save_model(tagger, request.run / "model")
-    return splits
 
 
 def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +104,8 @@ def _record(recipe: Recipe, request: Request, values: Mapping[str, Any]) -> dict
         "test_fold": request.test_fold,
         "validation_fold": request.validation_fold,
         "splits": request.splits.digest if request.splits else None,
+        "folds": request.folds,
+        "fold": request.fold,
         "init": _digest_of_init(request.init) if request.init else None,
         "teacher": digest_of_teacher(request.teacher) if request.teacher else None,
         "tag_map": _digest_of_map(request.tag_map) if request.tag_map else None,
@@ -115,6 +145,7 @@ def _trained_on(
     chosen = values["final_weights"] in ("best", "top_k") or values["patience"] is not None
     selected_on = "validation" if chosen else None
     about = {name: record[name] for name in names}
+    about |= {name: record[name] for name in ("folds", "fold") if record[name] is not None}
     about |= {"selected_on": selected_on, "clips": len(splits.train), "date": today()}
     return {**about, "learned_from": list(learned_from)} if learned_from else about
 
@@ -130,6 +161,8 @@ def _refuse_truth(request: Request) -> None:
 def _refuse_unread(recipe: Recipe, request: Request) -> None:
     if request.teacher is not None and not recipe.takes_teacher:
         raise InputError(f"recipe {recipe.name} has no teacher; --teacher is for psl")
+    if request.folds is not None and request.validation_fold is not None:
+        raise InputError("--folds validates each model on its own part of the clips; leave --validation-fold out")
     if request.tag_map is not None and request.teacher is None:
         raise InputError("--map says which of a teacher's tags stand for the data set's; give --teacher too")
 
@@ -144,11 +177,11 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
     """Makes the run folder, or checks that a folder to go on in is the same run.
 
     A folder whose run has no checkpoint yet has not begun: its record is written anew, whatever it said. Where it said
-    something else, the figures go, which are soon made again. What the same recipe left of a teacher and its scores
+    something else, what is soon made again goes, such as figures. What the same recipe left of a teacher and its scores
     stays for it to judge, by what they say of themselves (`recipes.teacher.made_in`); what another left is refused.
     """
     run = request.run
-    if (run / "checkpoints" / "last.safetensors").exists() or (run / "model").exists():
+    if any(_has_begun(one) for one in (run, *run.glob(f"{FOLDS}/fold-*"))):
         if not request.resume:
             raise InputError(f"{run} must not exist yet, it holds a run; add --resume to go on, or name another")
         _check_same_run(run, record)
@@ -157,6 +190,8 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         return
     ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures"}
     told = _told(run)
+    if _is_left_of_folds(run / FOLDS, goes_on=record["folds"] is not None):
+        ours.add(FOLDS)
     if isinstance(told, dict) and told.get("recipe") == record["recipe"]:
         ours |= {OWN_TEACHER, PSEUDO_LABELS}
     strange = (
@@ -168,8 +203,22 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         raise InputError(f"{run} must be a new or an empty folder, it holds {first_few(sorted(strange))}; name another")
     if told not in (None, record):
         shutil.rmtree(run / "figures", ignore_errors=True)
+        (run / "data.json").unlink(missing_ok=True)
+        if _is_left_of_folds(run / FOLDS, goes_on=False):
+            shutil.rmtree(run / FOLDS, ignore_errors=True)
     write_json(run / "environment.json", describe_environment(request.device))
     write_json(run / "settings.json", record)
+
+
+def _has_begun(run: Path) -> bool:
+    return (run / "checkpoints" / "last.safetensors").exists() or (run / "model").exists()
+
+
+def _is_left_of_folds(folds: Path, *, goes_on: bool) -> bool:
+    """Whether a folder is what a run of folds left before training began: nothing that took long, unless it goes on."""
+    if not all(path.match("fold-*") for path in folds.glob("*")):
+        return False
+    return goes_on or not any(path.suffix in (".safetensors", ".npy") for path in folds.rglob("*"))
 
 
 def _told(run: Path) -> Any:

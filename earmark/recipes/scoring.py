@@ -10,6 +10,7 @@ from earmark.data.splits import resolve_splits
 from earmark.errors import InputError
 from earmark.files import read_json
 from earmark.recipes import find_recipe
+from earmark.recipes.folds import FOLDS
 from earmark.recipes.job import Request
 from earmark.recipes.out_of_fold import out_of_fold_scores
 from earmark.recipes.run import run_recipe
@@ -39,6 +40,11 @@ def score_out_of_fold(
         raise InputError(
             f"{run}: was trained on {record['dataset']}, whose clips are not those of {dataset.folder}; leave "
             f"--folds out if it never saw these clips, or name a run trained on {dataset.folder}"
+        )
+    if record.get("folds") and not record.get("fold"):
+        raise InputError(
+            f"{run}: is {record['folds']} models, one a fold, and others are trained as one model was; name the run of "
+            f"one, such as {run / FOLDS / 'fold-1'}"
         )
     request = Request(
         dataset=dataset,

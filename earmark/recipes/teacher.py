@@ -14,7 +14,7 @@ from earmark.data.clips import Excerpts
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError, OtherWorkError, did_you_mean, first_few
 from earmark.files import digest_of
-from earmark.models.ensemble import Model, digest_of_model, open_model, records_of
+from earmark.models.ensemble import Model, digest_of_model, drop_score_range, open_model, records_of
 from earmark.models.tagger import model_folder
 from earmark.recipes.job import Job
 from earmark.relabel.chunk_figures import write_coverage_figures
@@ -65,6 +65,8 @@ def pseudo_labels(
         InputError: the scores are of other chunks than asked for, or the teacher knows other tags and no map is given.
     """
     request = job.request
+    if isinstance(request.teacher, Path):
+        job.note(f"teacher: {request.teacher}")
     if isinstance(request.teacher, Path) and is_score_store(request.teacher):
         return _given_scores(job, request.teacher, chunk_s, min_chunk_s)
     chunking = filled_chunking(chunk_s, min_chunk_s)
@@ -123,8 +125,18 @@ def chunks_and_targets(
     # All scores are read for them: a run that goes on has its own.
     if tag_map is None and not (figures / "coverage.json").is_file():
         write_coverage_figures(figures, request.dataset, [store], request.layer, rows=learned)
+    if tag_map is not None:
+        _note_untaught(job, tag_map, alpha)
     weak = WeakLabels(request.dataset.labels(request.layer), chunks)
     return store.chunking, chunks, SoftLabels(store.read, score_row, weak, alpha, tag_map)
+
+
+def _note_untaught(job: Job[Any], tag_map: TagMap, alpha: float) -> None:
+    """Says which tags the teacher says nothing of."""
+    untaught = [tag for tag in job.request.dataset.vocabulary.tags if tag not in tag_map.model_tags]
+    if untaught:
+        how = "learned from the weak labels alone" if alpha < 1 else "not learned at all, because alpha is 1"
+        job.note(f"{len(untaught)} tags have none of the teacher's in the map and are {how}: {first_few(untaught)}")
 
 
 def check_tags(tags: tuple[str, ...], job: Job[Any], teacher: str) -> TagMap | None:
@@ -210,6 +222,8 @@ def _scorer(job: Job[Any], preset: str | None) -> Scorer:
         return request.teacher
     if request.teacher is not None:
         model = open_model(request.teacher)
+        # Targets are probabilities; stretched to the range that they have on some clips they are none.
+        drop_score_range(model)
         _warn_of_seen_clips(seen_clips(model.trained_on(), request.dataset), job)
         return model_scorer(model, request.device, digest_of_model(request.teacher))
     return model_scorer(_trained_teacher(job, preset), request.device, digest_of_model(request.run / OWN_TEACHER))

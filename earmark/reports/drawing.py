@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from earmark.figures import ChartFigure, ClipFigure, Event, Number, Series
@@ -115,6 +116,17 @@ def draw_chart(figure: ChartFigure) -> Drawing:
     if figure.y_unit or figure.y_label != figure.title:
         axes.set_title(short(_with_unit(figure.y_label, figure.y_unit), 60), loc="left")
     return drawing
+
+
+def draw_legend(drawing: Drawing, figure: ChartFigure) -> None:
+    """What a chart's colours stand for, under it, where a drawing has no page beside it to say so."""
+    looks = [series_look(index, series.reference) for index, series in enumerate(figure.series)]
+    marks = [
+        Line2D([], [], color=colour, dashes=dashes or (None, None), marker=marker) for colour, dashes, marker in looks
+    ]
+    if len(marks) > 1:
+        labels = [short(series.label) for series in figure.series]
+        drawing.legend(marks, labels, loc="outside lower center", ncols=len(marks), frameon=False)
 
 
 def draw_clip(figure: ClipFigure) -> Drawing:

@@ -1,13 +1,18 @@
 """Learning curves: figures made of the lines of `metrics.jsonl`."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
+from earmark.errors import counted
 from earmark.figures import ChartFigure, Number, Series
 from earmark.reports.metric_names import metric_name
 from earmark.reports.run_files import Progress
 
 _MOST_IN_ONE = 4
+_COUNTED = "Line of metrics.jsonl"
+Line = tuple[list[float], list[Number]]
+"""Places and values."""
 
 
 def learning_curves(progress: list[Progress]) -> list[ChartFigure]:
@@ -19,7 +24,7 @@ def learning_curves(progress: list[Progress]) -> list[ChartFigure]:
         return []
     x, x_label = _axis(progress)
     names = list(dict.fromkeys(name for line in progress for name in line.validation or {}))
-    validation = {name: _values(progress, _metric(name)) for name in names}
+    validation = {name: metric_values(progress, name) for name in names}
     validation = {name: values for name, values in validation.items() if any(value is not None for value in values)}
     losses = {"train": _values(progress, lambda line: line.train_loss)}
     for name in [name for name in validation if name.split("_")[-1] == "loss"]:
@@ -36,16 +41,41 @@ def learning_curves(progress: list[Progress]) -> list[ChartFigure]:
     charts.append(
         ("Learning rate", "Learning rate", {"learning rate": _values(progress, lambda line: line.learning_rate)})
     )
-    drawn = [_chart(title, y_label, x, x_label, lines) for title, y_label, lines in charts]
+    where = f"{counted(len(x), 'line')} of metrics.jsonl"
+    drawn = [
+        _chart(title, y_label, x_label, {name: (x, values) for name, values in lines.items()}, where)
+        for title, y_label, lines in charts
+    ]
     return [chart for chart in drawn if chart.series]
 
 
-def _metric(name: str) -> Callable[[Progress], Number]:
-    def value(line: Progress) -> Number:
-        found = (line.validation or {}).get(name)
-        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+def curves_of_runs(runs: Mapping[str, list[Progress]], metric: str) -> list[ChartFigure]:
+    """Charts of a validation metric and of the training loss with a line a run, those with values only."""
+    runs = {name: progress for name, progress in runs.items() if progress}
+    axes = [_axis(progress) for progress in runs.values()]
+    labels = {label for _, label in axes}
+    if len(labels) > 1:
+        labels, axes = {_COUNTED}, [(_counted(progress), _COUNTED) for progress in runs.values()]
+    where, words = f"metrics.jsonl of {counted(len(runs), 'run')}", metric_name(metric)[0]
+    metrics = [metric_values(progress, metric) for progress in runs.values()]
+    losses = [_values(progress, lambda line: line.train_loss) for progress in runs.values()]
+    charts = []
+    for title, y_label, found in ((f"{words} on validation", words, metrics), ("Training loss", "Loss", losses)):
+        lines = {name: (x, values) for name, (x, _), values in zip(runs, axes, found, strict=True)}
+        charts.append(_chart(title, y_label, "".join(labels), lines, where))
+    return [chart for chart in charts if chart.series]
 
-    return value
+
+def metric_values(progress: list[Progress], metric: str) -> list[Number]:
+    """A validation metric line by line, None where it is not there or no number."""
+
+    def value(line: Progress) -> Number:
+        found = (line.validation or {}).get(metric)
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+            return None
+        return float(found)
+
+    return _values(progress, value)
 
 
 def _values(progress: list[Progress], value: Callable[[Progress], Number]) -> list[Number]:
@@ -58,13 +88,17 @@ def _axis(progress: list[Progress]) -> tuple[list[float], str]:
         known = [place for place in places if place is not None]
         if len(known) == len(progress) and all(b > a for a, b in pairwise(known)):
             return known, label
-    return [float(index + 1) for index in range(len(progress))], "Line of metrics.jsonl"
+    return _counted(progress), _COUNTED
 
 
-def _chart(title: str, y_label: str, x: list[float], x_label: str, lines: dict[str, list[Number]]) -> ChartFigure:
+def _counted(progress: list[Progress]) -> list[float]:
+    return [float(index + 1) for index in range(len(progress))]
+
+
+def _chart(title: str, y_label: str, x_label: str, lines: Mapping[str, Line], where: str) -> ChartFigure:
     """A chart of the lines that have a value; a line skips the places where it has none, so that it is not broken."""
     series, ends = [], []
-    for label, values in lines.items():
+    for label, (x, values) in lines.items():
         points = [(place, value) for place, value in zip(x, values, strict=True) if value is not None]
         if points:
             series.append(
@@ -74,7 +108,7 @@ def _chart(title: str, y_label: str, x: list[float], x_label: str, lines: dict[s
             )
             first, last = f"{points[0][1]:.3g}", f"{points[-1][1]:.3g}"
             ends.append(f"{label} from {first} to {last}" if len(points) > 1 else f"{label} {first}")
-    words = f"Over {len(x)} {'line' if len(x) == 1 else 'lines'} of metrics.jsonl: {'; '.join(ends)}."
+    words = f"Over {where}: {'; '.join(ends)}."
     return ChartFigure(
         kind="line",
         title=title,

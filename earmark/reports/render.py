@@ -23,6 +23,7 @@ from earmark.reports.drawing import (
     dash_text,
     draw_chart,
     draw_clip,
+    draw_legend,
     drawing_style,
     series_look,
 )
@@ -38,6 +39,7 @@ _COLOUR = re.compile("|".join(_VARIABLES))
 _NOISE = re.compile(r""" id="[a-zA-Z0-9.]+_\d+"|(?<=style=")font-family:[^;"]*;? ?|font-family:[^;"]*;? ?""")
 _TURNED_BY_NOTHING = re.compile(r' transform="rotate\(-?0 [^)]*\)"')
 _LINE_ENDS = re.compile(r"\s*\n\s*")
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 Cell = str | float | int | None
 
 
@@ -107,8 +109,7 @@ def figure_svg(figure: ChartFigure | ClipFigure) -> Markup:
     with drawing_style(digest_of(figure.model_dump_json().encode())):
         drawing = draw_clip(figure) if isinstance(figure, ClipFigure) else draw_chart(figure)
         written = io.StringIO()
-        no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        drawing.savefig(written, format="svg", transparent=True, metadata=no_metadata)
+        drawing.savefig(written, format="svg", transparent=True, metadata=_NO_METADATA)
     whole = written.getvalue()
     view_box = re.search(r'viewBox="[^"]*"', whole)
     start = whole.index("</defs>") + len("</defs>")  # the first defs holds a style that would reach the whole page
@@ -119,6 +120,17 @@ def figure_svg(figure: ChartFigure | ClipFigure) -> Markup:
     alt = html.escape(figure.alt)
     head = f'<svg class="drawing" {view_box.group()} xmlns:xlink="http://www.w3.org/1999/xlink" role="img"'
     return Markup(f'{head} aria-label="{alt}">{_LINE_ENDS.sub(chr(10), body).strip()}</svg>')
+
+
+def picture_svg(figure: ChartFigure) -> str:
+    """The chart as an SVG file that stands alone, on white, with its title and legend: for pages that hold no HTML."""
+    with drawing_style(digest_of(figure.model_dump_json().encode())):
+        drawing = draw_chart(figure)
+        drawing.suptitle(figure.title, x=0.01, ha="left", fontweight="bold")
+        draw_legend(drawing, figure)
+        written = io.StringIO()
+        drawing.savefig(written, format="svg", facecolor="white", metadata=_NO_METADATA)
+    return _LINE_ENDS.sub("\n", written.getvalue()).strip() + "\n"
 
 
 def figure_html(figure: ChartFigure | TableFigure | ClipFigure, name: str, source: str | None = None) -> Markup:

@@ -1,12 +1,13 @@
 """What a run folder holds, read for a page; what is not there yet is None, what cannot be read is named."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from earmark.config import what_must_hold
 from earmark.errors import InputError
 from earmark.figures import ChartFigure, ClipFigure, Number, TableFigure, read_figure
 
@@ -102,17 +103,25 @@ class RunFiles:
     figures: list[tuple[str, AnyFigure | str]]
     has_model: bool
     troubles: list[str] = field(default_factory=list)
+    folds: list["RunFiles"] = field(default_factory=list)
+
+    @property
+    def num_folds(self) -> int:
+        """How many folds' models the run is to be made of; 0 for a run of one model."""
+        settings = self.settings or {}
+        asked = settings.get("folds") if settings.get("fold") is None else None
+        return asked if isinstance(asked, int) else 0
 
 
 def read_run(folder: Path) -> RunFiles:
-    """The files of a run, whichever are there.
+    """The files of a run, and of the runs of its folds, whichever are there.
 
     A figure that cannot be read stands as the line that says why. The test split's evaluation comes first.
 
     Raises:
         InputError: the folder holds no file of a run.
     """
-    if not any((folder / name).exists() for name in ("settings.json", "metrics.jsonl", "evaluation", "data.json")):
+    if not _is_run(folder):
         what = "it has neither settings.json nor metrics.jsonl" if folder.is_dir() else "there is no such folder"
         raise InputError(f"{folder} is not a run folder: {what}; name the folder that training wrote")
     troubles: list[str] = []
@@ -120,7 +129,7 @@ def read_run(folder: Path) -> RunFiles:
         _read(path, Evaluation, folder, troubles)
         for path in sorted((folder / "evaluation").glob("*.json"), key=lambda path: (path.stem != "test", path.stem))
     ]
-    return RunFiles(
+    files = RunFiles(
         folder=folder,
         settings=_read(folder / "settings.json", dict[str, Any], folder, troubles),
         environment=_read(folder / "environment.json", dict[str, Any], folder, troubles),
@@ -131,6 +140,20 @@ def read_run(folder: Path) -> RunFiles:
         has_model=(folder / "model").is_dir(),
         troubles=troubles,
     )
+    return replace(files, folds=_read_folds(folder, troubles)) if files.num_folds else files
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("settings.json", "metrics.jsonl", "evaluation", "data.json"))
+
+
+def _read_folds(folder: Path, troubles: list[str]) -> list[RunFiles]:
+    """The runs of the folds in `folds/fold-1`, ..., in their order; adds what cannot be read of them."""
+    numbered = {int(path.name[5:]): path for path in folder.glob("folds/fold-*") if path.name[5:].isdecimal()}
+    found = [read_run(path) for _, path in sorted(numbered.items()) if _is_run(path)]
+    for fold in found:
+        troubles.extend(f"folds/{fold.folder.name}/{trouble}" for trouble in fold.troubles)
+    return found
 
 
 def one_line(error: Exception) -> str:
@@ -139,7 +162,7 @@ def one_line(error: Exception) -> str:
         first = error.errors()[0]
         # The name of the kind of figure stands first in a figure's own place and says nothing.
         place = ".".join(str(part) for part in first["loc"] if part not in ("figure", "line", "bar", "scatter"))
-        message = first["msg"].removeprefix("Value error, ")
+        message = what_must_hold(first)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         return f"{place}: {message}{more}" if place else f"{message}{more}"
     if isinstance(error, json.JSONDecodeError):

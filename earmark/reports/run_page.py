@@ -13,6 +13,7 @@ from typing import Any
 from earmark import __version__
 from earmark.files import write_text
 from earmark.reports.figures_page import drawn
+from earmark.reports.folds_part import folds_part
 from earmark.reports.learning_curves import learning_curves
 from earmark.reports.metric_names import metric_name
 from earmark.reports.render import MOST_ROWS, environment
@@ -53,6 +54,10 @@ def write_run_page(run: Path, out: Path) -> Path:
     files = read_run(run)
     changed, unchanged = _settings(files.settings)
     primary = files.evaluations[0] if files.evaluations else None
+    folds = folds_part(files)
+    # A run of folds has no progress of its own.
+    progress = [line for run in (files, *files.folds) for line in run.progress]
+    curves = folds.curves if folds else learning_curves(files.progress)
     page = (
         environment()
         .get_template("run.html")
@@ -69,15 +74,16 @@ def write_run_page(run: Path, out: Path) -> Path:
             data_extra=_flat(files.data.model_extra or {}) if files.data else [],
             problems=_problem_groups(files.data.problems if files.data else []),
             most_names=MOST_NAMES,
-            curves=drawn([(f"curve-{i + 1}", curve) for i, curve in enumerate(learning_curves(files.progress))]),
+            folds=folds,
+            curves=drawn([(f"curve-{i + 1}", curve) for i, curve in enumerate(curves)]),
             figures=drawn(files.figures),
             tags_best_first=_best_first(primary.per_tag if primary else []),
             changed=changed,
             unchanged=unchanged,
             knows_defaults=bool(files.settings and "defaults" in files.settings),
             machine=_machine(files, primary),
-            training_time=_training_time(files.progress),
-            speed=_speed(files.progress),
+            training_time=_training_time(progress),
+            speed=_speed(progress),
             run_words=shlex.quote(str(run)),
             python_path=json.dumps(str(run), ensure_ascii=False),
             most_rows=MOST_ROWS,

@@ -11,8 +11,7 @@ from earmark.data.packs import Pack
 from earmark.models.ensemble import Model
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
-from earmark.scores.scorer import LONG_S, Scorer, model_scorer
-from earmark.timing import samples_from_seconds
+from earmark.scores.scorer import Scorer, model_scorer
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -20,7 +19,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 def clip_scores(tagger: Model, pack: Pack, rows: IntArray, *, device: torch.device) -> tuple[IntArray, FloatArray]:
     """The clipwise scores of whole clips by a model: the rows that the pack holds, and their scores (clip, tag).
 
-    A clip over 30 s is cut into windows of the training length and gets the maximum over them.
+    One too long to be scored whole is cut into windows of the training length and gets the maximum over them.
     """
     return whole_clip_scores(model_scorer(tagger, device), pack, rows)
 
@@ -28,7 +27,7 @@ def clip_scores(tagger: Model, pack: Pack, rows: IntArray, *, device: torch.devi
 def whole_clip_scores(scorer: Scorer, pack: Pack, rows: IntArray) -> tuple[IntArray, FloatArray]:
     """What `clip_scores` gives, by any scorer."""
     clips = whole_clips(pack, rows)
-    long = clips.num_samples > samples_from_seconds(LONG_S, pack.rate_hz)
+    long = clips.num_samples > scorer.whole_samples
     hop = np.where(long, scorer.window_samples, np.maximum(clips.num_samples, 1))
     parts = windows(clips, hop, hop)
     scores = excerpt_scores(scorer, pack, parts)

@@ -34,7 +34,8 @@ class Scorer:
         score: clipwise scores (clip, tag) in [0, 1] of waveforms (clip, sample), int16 as packed, or float32 in
             [-1, 1], and their valid samples (clip,).
         chunking: excerpts that it is given are cut so and scored by the mean over their chunks; None: as they are.
-        window_samples: clips over 30 s are scored in windows of so many samples.
+        whole_samples: the longest clip that is scored whole.
+        window_samples: longer ones are scored in windows of so many samples.
     """
 
     tags: tuple[str, ...]
@@ -44,6 +45,7 @@ class Scorer:
     clips_at_once: Callable[[int], int]
     score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     chunking: Chunking | None
+    whole_samples: int
     window_samples: int
 
 
@@ -70,6 +72,7 @@ def model_scorer(model: Model, device: torch.device, digest: str | None = None) 
         clips_at_once=lambda num_samples: clips_at_once(ready, num_samples, device),
         score=score,
         chunking=model.config.chunking,
+        whole_samples=samples_from_seconds(whole_s(model), model.rate_hz),
         window_samples=window_samples(model),
     )
 
@@ -102,8 +105,21 @@ def callable_scorer(
         clips_at_once=lambda num_samples: MOST_AT_ONCE,
         score=score,
         chunking=None,
+        whole_samples=samples_from_seconds(LONG_S, rate_hz),
         window_samples=samples_from_seconds(WINDOW_S, rate_hz),
     )
+
+
+def whole_s(model: Model) -> float:
+    """The longest recording that is scored whole, seconds: 30 s, or the frames that clips are fitted to.
+
+    A longer one would be thinned more than what was learned from; one of the training length is never too long.
+    """
+    config = model.config
+    if config.clip_frames is None:
+        return LONG_S
+    fitted_s = config.clip_frames.num_frames * config.front_end.hop_samples / config.front_end.rate_hz
+    return min(LONG_S, max(fitted_s, config.training_length_s or 0))
 
 
 def window_samples(model: Model) -> int:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from earmark.data.clips import IntArray
 from earmark.data.dataset import Dataset
-from earmark.data.splits import resolve_splits
+from earmark.data.splits import Splits, cross_validation, resolve_splits
 from earmark.scores.store import ScoreStore
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,11 @@ def seen_clips(records: Sequence[Record], dataset: Dataset) -> Seen:
     rows, untold = np.empty(0, np.int64), False
     here = [about for about in (*records, *ancestors(records)) if about.get("dataset_digest") == dataset.digest]
     for about in here:
-        learned = None if "out_of_fold" in about else _trained_rows(about, dataset)
-        if learned is not None:
-            rows = np.union1d(rows, learned)
+        splits = None if "out_of_fold" in about else splits_of_record(about, dataset)
+        if splits is not None:
+            rows = np.union1d(rows, splits.train)
         # Out of fold nobody saw the clip that it scored.
-        untold |= learned is None and not about.get("out_of_fold")
+        untold |= splits is None and not about.get("out_of_fold")
     return Seen(rows, bool(here), untold)
 
 
@@ -106,14 +106,15 @@ def warn_of_seen(who: str, seen: Seen, rows: IntArray, what: str) -> None:
         )
 
 
-def _trained_rows(about: Record, dataset: Dataset) -> IntArray | None:
-    """The training clips of the run that a record is of; None where they cannot be told, as of one fold's model."""
-    splits = resolve_splits(dataset, about.get("test_fold"), about.get("validation_fold"), about.get("seed", 0))
-    named = about.get("splits")
-    if named is None:
-        return splits.train
-    teachers = splits.of_teacher()
-    return teachers.train if named == teachers.digest else None
+def splits_of_record(about: Record, dataset: Dataset) -> Splits | None:
+    """The splits of the run that a record is of; None where they cannot be told, as of a model that scores its fold."""
+    test_fold, seed, named = about.get("test_fold"), about.get("seed", 0), about.get("splits")
+    if about.get("folds") is None:
+        splits = resolve_splits(dataset, test_fold, about.get("validation_fold"), seed)
+    else:
+        splits = cross_validation(dataset, about["folds"], test_fold, seed)[about["fold"] - 1]
+    known = (splits, splits.of_teacher())
+    return splits if named is None else next((one for one in known if one.digest == named), None)
 
 
 def _how_scored(about: Record) -> Record:

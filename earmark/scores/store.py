@@ -24,7 +24,7 @@ from earmark.data.chunking import Chunking
 from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.errors import InputError, did_you_mean, first_few
-from earmark.files import read_json
+from earmark.files import ORDER, kind_of_folder, read_json
 from earmark.scores.index import index_file, is_last_of_clip, lines_among
 from earmark.timing import samples_at
 
@@ -198,6 +198,9 @@ def open_scores(folder: Path | str) -> ScoreStore:
     folder = Path(folder)
     path = folder / "about.json"
     if not path.is_file():
+        kind = kind_of_folder(folder)
+        if kind is not None and kind != "a score store":
+            raise InputError(f"{folder}: must be a score store, this is {kind}; {ORDER}")
         raise InputError(
             f"{folder}: must be a score store, there is no {path.name}; make one with `earmark score MODEL DATASET -o "
             f"{folder}`, which goes on where it was stopped"

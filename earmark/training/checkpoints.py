@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from earmark.tensor_files import Tensors, load_tensors, load_weights, save_tensors
+from earmark.training.selection import Selection
 
 
 def average_weights(paths: Sequence[Path]) -> Tensors:
@@ -30,9 +31,17 @@ def average_weights(paths: Sequence[Path]) -> Tensors:
     }
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: dict[str, Any]) -> None:
-    """Writes all that training needs to go on exactly: weights, optimiser, generator states, and `about`."""
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    about: dict[str, Any],
+    selection: Selection | None = None,
+) -> None:
+    """Writes all that training needs to go on exactly: weights, optimiser, selection, generator states, and `about`."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if selection is not None:
+        tensors |= {f"selection.{name}": tensor for name, tensor in selection.state().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             if value is not None:
@@ -44,10 +53,14 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, a
     save_tensors(path, tensors, about)
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def load_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, selection: Selection | None = None
+) -> dict[str, Any]:
     """Puts back what `save_state` wrote and returns its `about`."""
     tensors, about = load_tensors(path)
     load_weights(model, _under("model.", tensors), str(path))
+    if selection is not None:
+        selection.load_state(_under("selection.", tensors))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for key, value in _under("optimizer.", tensors).items():
         index, _, name = key.partition(".")

@@ -1,7 +1,7 @@
 """What the loop is fed: an epoch's batches, each a pure function of seed, epoch and position."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import torch
 
 from earmark.data import augment
 from earmark.data.augment import Augmentation, Draws
-from earmark.data.clips import Batch, Excerpts, IntArray, random_windows, read_batch
+from earmark.data.clips import Batch, Excerpts, IntArray, random_windows, read_batch, repeated
 from earmark.data.packs import Pack
 from earmark.data.sampling import epoch_generator
 from earmark.prefetch import prefetched
@@ -21,13 +21,20 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """A batch, what it should score, and the draws still to be applied to its features."""
+    """A batch, what it should score, and the draws still to be applied to its features.
+
+    Attributes:
+        partner_index: row of the clip that each is mixed with, -1 where it is with none, int64 (clip,).
+        place: where in its clip a window of feature frames begins, in [0, 1), (clip,); read by taggers that fit clips.
+    """
 
     waveform: torch.Tensor
     num_samples: torch.Tensor
     clip_index: IntArray
+    partner_index: IntArray
     targets: Targets
     draws: Draws
+    place: FloatArray
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Feed:
         length_samples: the length of every training waveform; a longer excerpt gives a random window of it. None:
             excerpts are learned from as they are, and a batch is as long as its longest.
         names: the clip column of the clip table, for messages.
+        kind: of each excerpt, (excerpt,); given, a clip is mixed with one of its own kind only.
+        repeat_partners: a partner is repeated to the clip's length, not padded.
     """
 
     pack: Pack
@@ -52,6 +61,8 @@ class Feed:
     augmentation: Augmentation
     seed: int
     names: pa.ChunkedArray
+    kind: npt.NDArray[np.bool_] | None = None
+    repeat_partners: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,30 +83,38 @@ class Feed:
     def _batches(self, epoch: int, first: int) -> Iterator[TrainingBatch]:
         order = self.order(epoch)
         draws = augment.draw(self.augmentation, len(order), len(self.excerpts), self.seed, epoch)
-        place = epoch_generator(self.seed, epoch, "window").random(len(order))
-        partner_place = epoch_generator(self.seed, epoch, "partner window").random(len(order))
+        if self.kind is not None:
+            draws = replace(draws, partner=augment.partners_of_kind(self.kind, order, self.seed, epoch))
+        place, partner_place, frame_place = (
+            epoch_generator(self.seed, epoch, purpose).random(len(order))
+            for purpose in ("window", "partner window", "frame window")
+        )
         for step in range(first, self.steps_per_epoch):
             at = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            yield self._batch(order[at], draws.at(at), place[at], partner_place[at])
+            yield self._batch(order[at], draws.at(at), place[at], partner_place[at], frame_place[at])
 
-    def _batch(self, positions: IntArray, draws: Draws, place: FloatArray, partner_place: FloatArray) -> TrainingBatch:
+    def _batch(
+        self,
+        positions: IntArray,
+        draws: Draws,
+        place: FloatArray,
+        partner_place: FloatArray,
+        frame_place: FloatArray,
+    ) -> TrainingBatch:
         batch = self._read(positions, place)
         targets = self.targets.at(positions)
+        partner_index = np.where(draws.mixed, self.excerpts.clip_index[draws.partner], -1)
         partner = None
         if draws.mixed.any():
             mixed = draws.mixed
-            partner = self._read(draws.partner[mixed], partner_place[mixed]).waveform
+            other = self._read(draws.partner[mixed], partner_place[mixed])
+            partner = repeated(other, batch.num_samples.numpy()[mixed]) if self.repeat_partners else other.waveform
             # Rows that are not mixed name a partner without meaning; reading its few labels too keeps one shape.
-            other = self.targets.at(draws.partner)
-            targets = Targets(
-                *augment.mix_targets(
-                    targets.clipwise, targets.clipwise_weight, other.clipwise, other.clipwise_weight, draws.mixup_lambda
-                )
-            )
+            targets = targets.mixed_with(self.targets.at(draws.partner), draws.mixup_lambda)
         waveform = batch.waveform
         if partner is not None or (draws.amplitude != 1).any() or draws.shift.any():
             waveform = augment.apply_waveform(batch.waveform, batch.num_samples, draws, partner)
-        return TrainingBatch(waveform, batch.num_samples, batch.clip_index, targets, draws)
+        return TrainingBatch(waveform, batch.num_samples, batch.clip_index, partner_index, targets, draws, frame_place)
 
     def _read(self, positions: IntArray, place: FloatArray) -> Batch:
         excerpts = self.excerpts.at(positions)

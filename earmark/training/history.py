@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from torch import nn
 
 from earmark.files import write_text
 from earmark.training.checkpoints import load_state, save_state
+from earmark.training.selection import Selection
 from earmark.training.settings import FitSettings
 
 log = logging.getLogger(__name__)
@@ -55,25 +57,27 @@ class History:
     totals: _Totals = field(default_factory=_Totals)
 
     @classmethod
-    def resumed(cls, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> "History":
-        """The history of the last checkpoint, with model, optimiser and generators put back; a new one without it."""
+    def resumed(
+        cls, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, selection: Selection | None = None
+    ) -> "History":
+        """The history of the last checkpoint, with all else that it holds put back; a new one without it."""
         path = _state_path(folder)
         for left_behind in (*folder.glob(".*.part*"), *path.parent.glob(".*.part*")):
             left_behind.unlink()
         if not path.exists():
             return cls(folder)
-        about = load_state(path, model, optimizer)
+        about = load_state(path, model, optimizer, selection)
         about["totals"] = _Totals(**about["totals"])
         about["kept"] = [Kept(*kept) for kept in about["kept"]]
         history = cls(folder=folder, **about)
         history._write_records()
         return history
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, selection: Selection | None = None) -> None:
         """Writes the checkpoint to go on from, then `metrics.jsonl`, then removes weights no longer kept."""
         about = asdict(self)
         del about["folder"]
-        save_state(_state_path(self.folder), model, optimizer, about)
+        save_state(_state_path(self.folder), model, optimizer, about, selection)
         log.debug("checkpoint at step %d", self.step)
         self._write_records()
         names = {kept.name for kept in self.kept}
@@ -90,8 +94,15 @@ class History:
         self.totals.seconds += time.perf_counter() - since
         self.totals.waited += waited
 
-    def record(self, epoch: int, rate: float, metrics: dict[str, float], select_by: str) -> None:
-        """Adds a validation: the training loss since the last one, the metrics, the speed."""
+    def record(
+        self,
+        epoch: int,
+        rate: float,
+        metrics: dict[str, float],
+        select_by: str,
+        selection: Mapping[str, float | None] | None = None,
+    ) -> None:
+        """Adds a validation: the training loss since the last one, the metrics, what was selected, the speed."""
         totals, self.totals = self.totals, _Totals()
         self.epoch = epoch
         self.values.append(metrics[select_by])
@@ -102,6 +113,7 @@ class History:
                 "train_loss": totals.loss / totals.clips,
                 "learning_rate": rate,
                 "validation": metrics,
+                **({} if selection is None else {"selection": dict(selection)}),
                 "seconds": round(totals.seconds, 3),
                 "clips_per_second": round(totals.clips / totals.seconds, 2),
                 "data_wait": round(totals.waited / totals.seconds, 4),
@@ -112,9 +124,11 @@ class History:
         """The last validation in one line of log."""
         last = self.records[-1]
         better = " (best so far)" if self.values[-1] > max(self.values[:-1], default=float("-inf")) else ""
+        share = last.get("selection", {}).get("dropped_share")
+        dropped = "" if share is None else f", {share:.0%} dropped"
         return (
             f"epoch {last['epoch']}/{epochs}: training loss {last['train_loss']:.4f}, validation {select_by} "
-            f"{self.values[-1]:.4f}{better}, {last['seconds']:.0f} s, {last['clips_per_second']:.0f} clips/s"
+            f"{self.values[-1]:.4f}{better}{dropped}, {last['seconds']:.0f} s, {last['clips_per_second']:.0f} clips/s"
         )
 
     def stopped(self, patience: int | None) -> bool:

@@ -25,8 +25,12 @@ def write_sampling_figures(
     epochs: int,
     augmentation: Augmentation,
     seed: int,
+    kind: npt.NDArray[np.bool_] | None = None,
 ) -> None:
     """Writes `tag-counts`, `sampled-counts` and `unseen-share` into a folder of figures.
+
+    Args:
+        kind: of each clip, where a clip is mixed with one of its own kind only.
 
     Source: Gong et al. 2021, Figs. 4, 5 and 6.
     """
@@ -46,7 +50,8 @@ def write_sampling_figures(
                 seed,
                 epoch,
             )
-            seen[rate][draws.partner[draws.mixed]] = True
+            partner = draws.partner if kind is None else augment.partners_of_kind(kind, positions, seed, epoch)
+            seen[rate][partner[draws.mixed]] = True
             unseen[rate].append(1 - float(seen[rate].mean()))
     write_figure(folder, "tag-counts", _counts(tags, counts, "Clips by tag", f"{len(clips)} training clips."))
     sampled = _sampled_counts(labels, clips, drawn)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from earmark.data.augment import FloatArray, mix_targets
 from earmark.data.clips import Excerpts, IntArray
 from earmark.data.dataset import ClipLabels
 from earmark.tag_map import TagMap
@@ -20,14 +21,35 @@ class Targets:
     Attributes:
         clipwise: (clip, tag) in [0, 1], float32.
         clipwise_weight: same shape; 0 where nothing is known, and there the target may be anything.
+        distribution: same shape; uniform over a clip's tags (those of .5 or more), all 0 for a clip without. None
+            where targets are no labels.
     """
 
     clipwise: torch.Tensor
     clipwise_weight: torch.Tensor
+    distribution: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "Targets":
         """The same targets on another device."""
-        return Targets(self.clipwise.to(device, non_blocking=True), self.clipwise_weight.to(device, non_blocking=True))
+        parts = (self.clipwise, self.clipwise_weight, self.distribution)
+        return Targets(*(None if part is None else part.to(device, non_blocking=True) for part in parts))  # type: ignore[arg-type]
+
+    def mixed_with(self, other: "Targets", mixup_lambda: FloatArray) -> "Targets":
+        """The targets of clips mixed with others, lambda (clip,) to 1 - lambda; a clip of lambda 1 keeps its own.
+
+        Distributions are mixed too; where one of the two clips has no tags, the mixture's is the other's alone, so
+        that it still sums to 1. (He et al. 2020 do not say how.)
+        """
+        clipwise, weight = mix_targets(
+            self.clipwise, self.clipwise_weight, other.clipwise, other.clipwise_weight, mixup_lambda
+        )
+        if self.distribution is None or other.distribution is None:
+            return Targets(clipwise, weight)
+        both = torch.stack([self.distribution, other.distribution])
+        share = torch.from_numpy(np.stack([mixup_lambda, 1 - mixup_lambda]))[..., None] * both.sum(2, keepdim=True)
+        mixture = (share * both).sum(0) / share.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
+        mixed = torch.from_numpy(mixup_lambda < 1)[:, None]
+        return Targets(clipwise, weight, torch.where(mixed, mixture, self.distribution))
 
 
 class TargetSource(Protocol):
@@ -48,7 +70,9 @@ class WeakLabels:
     def at(self, positions: IntArray) -> Targets:
         """The clipwise labels of the clips that the excerpts were cut from."""
         rows = self.excerpts.clip_index[positions]
-        return Targets(torch.from_numpy(self.labels.rows(rows)), torch.from_numpy(self.labels.weights(rows)))
+        clipwise, weight = torch.from_numpy(self.labels.rows(rows)), torch.from_numpy(self.labels.weights(rows))
+        positive = ((weight > 0) & (clipwise >= 0.5)).float()
+        return Targets(clipwise, weight, positive / positive.sum(1, keepdim=True).clamp(min=1))
 
 
 @dataclass(frozen=True)

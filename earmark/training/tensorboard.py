@@ -38,6 +38,8 @@ def scalars(folder: Path, wanted: bool, step: int) -> Iterator[Scalars]:
         def write(record: Mapping[str, Any]) -> None:
             numbers = {"train_loss": record["train_loss"], "learning_rate": record["learning_rate"]}
             numbers |= {f"validation/{name}": value for name, value in record["validation"].items()}
+            selected = record.get("selection", {})
+            numbers |= {f"selection/{name}": value for name, value in selected.items() if value is not None}
             numbers |= {"clips_per_second": record["clips_per_second"]}
             for name, value in numbers.items():
                 writer.add_scalar(name, value, record["step"])

@@ -114,7 +114,7 @@ def test_all_settings_hold(scale: str, tmp_path: Path) -> None:
 
 
 def test_a_seeds_folds_are_its_own() -> None:
-    folds = [(beds.fold_of(seed), psl_bed.validation_fold_of(seed)) for seed in range(5)]
+    folds = [(beds.fold_of(seed), beds.validation_fold_of(seed)) for seed in range(5)]
     assert folds == [(1, 2), (2, 3), (3, 4), (4, 5), (5, 1)]
 
 

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bench", ["psl", "psla"])
+@pytest.mark.parametrize("bench", ["psl", "psla", "staged"])
 def test_it_runs_and_keeps_nothing(bench: str) -> None:
     before = set((REPOSITORY / "benchmarks").rglob("*.md"))
     answer = subprocess.run(

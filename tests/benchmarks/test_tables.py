@@ -1,11 +1,13 @@
 """The tables of benchmarks: values, differences and what was not run; what rows cost."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.command import run_rows
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, Row
 from benchmarks.tables import affordable, write_costs
+from earmark.figures import ChartFigure, Series, read_figure
 
 
 def table_of(bench: Bench) -> list[str]:
@@ -59,3 +61,33 @@ def test_counts_and_per_cent_have_one_decimal(bench: Bench) -> None:
     assert "| everything | 3 | 0.8000 ± 0.0000 | 76.0 ± 1.0 | 7.2 ± 0.0 | 1.5000 ± 0.0000 |  | mAP .5 |" in table_of(
         bench
     )
+
+
+def test_hidden_figures_are_kept_and_stand_in_no_table_and_gains_have_their_sign(bench: Bench) -> None:
+    def values(bench: Bench, seed: int) -> dict[str, float]:
+        return {"mAP": 0.5, "mAP gain": 0.25, "~loss at 3": 2.0}
+
+    bench = replace(bench, rows=[replace(bench.rows[2], values=values)])
+    run_rows(bench, bench.rows)
+    assert bench.kept(bench.rows[0])[1]["~loss at 3"] == 2
+    lines = table_of(bench)
+    assert "| row | seeds | mAP | mAP gain | paper |" in lines
+    assert any(line.startswith("| something else | 3 | 0.5000 ± 0.0000 | +0.2500 ± 0.0000 |") for line in lines)
+
+
+def test_pictures_stand_under_their_table(bench: Bench) -> None:
+    def draw(bench: Bench, rows: Sequence[Row]) -> dict[str, ChartFigure]:
+        values = [bench.kept(row)[0]["mAP"] for row in rows if bench.kept(row)]
+        series = [Series(label="mAP", x=[1.0, 2.0][: len(values)], y=list(values))]
+        words = {"title": "A chart", "caption": "What to notice.", "alt": "In words."}
+        return {"chart": ChartFigure(kind="line", x_label="row", y_label="mAP", series=series, **words)}
+
+    bench = replace(bench, pictures={"Ablation": draw})
+    run_rows(bench, bench.rows[:2], [0])
+    lines = table_of(bench)
+    place = lines.index("![In words.](some_bench/figures/chart.svg)")
+    assert lines.index("| without it | 1 | 0.7000 | -0.1000 |  |") < place < lines.index("## Other")
+    assert lines[place + 2] == "What to notice."
+    folder = bench.results / "some_bench" / "figures"
+    assert read_figure(folder / "chart.json").series[0].y == [0.8, 0.7]
+    assert "A chart" in (folder / "chart.svg").read_text()

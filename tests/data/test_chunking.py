@@ -73,8 +73,8 @@ def test_without_a_minimum_every_rest_is_a_chunk() -> None:
     [
         (0.3, None, "min_chunk_s must be at most chunk_s, 0.3, got 0.5"),
         (2.0, 2.1, "min_chunk_s must be at most chunk_s, 2, got 2.1"),
-        (0.01, 0.0, "chunk_s: Input should be greater than or equal to 0.1"),
-        (float("nan"), None, "chunk_s: Input should be a finite number"),
+        (0.01, 0.0, "chunk_s: must be at least 0.1"),
+        (float("nan"), None, "chunk_s: must be a finite number"),
     ],
 )
 def test_chunkings_that_cannot_be(chunk_s: float, min_chunk_s: float | None, message: str) -> None:

@@ -12,6 +12,7 @@ from earmark.data.sampling import (
     class_cyclic,
     epoch_generator,
     half_and_half,
+    in_passes,
     shuffled,
     tags_of_items,
     weighted,
@@ -68,7 +69,7 @@ def test_every_sampler_gives_another_order_in_another_epoch_and_seed():
         lambda seed, epoch: shuffled(60, seed, epoch),
         lambda seed, epoch: weighted(np.ones(60), 60, seed, epoch),
         lambda seed, epoch: class_cyclic(indptr, tag_index, 60, seed, epoch),
-        lambda seed, epoch: half_and_half(np.arange(20), np.arange(20, 60), 4, seed, epoch),
+        lambda seed, epoch: half_and_half(np.arange(20), np.arange(20, 60), 20, 4, seed, epoch),
     ):
         first = sampler(0, 1)
         np.testing.assert_array_equal(first, sampler(0, 1))
@@ -188,8 +189,9 @@ class TestHalfAndHalf:
     @given(num_first=st.integers(1, 30), num_second=st.integers(1, 30), half=st.integers(1, 8), seed=st.integers(0, 20))
     def test_each_batch_is_half_of_each_and_every_item_comes_in_turn(self, num_first, num_second, half, seed):
         first, second = np.arange(num_first) * 2, np.arange(num_second) * 2 + 1
-        batches = half_and_half(first, second, 2 * half, seed, 1).reshape(-1, 2, half)
-        assert len(batches) == -(-max(num_first, num_second) // half)
+        num_batches = -(-max(num_first, num_second) // half)
+        batches = half_and_half(first, second, num_batches, 2 * half, seed, 1).reshape(-1, 2, half)
+        assert len(batches) == num_batches
         for side, items in enumerate((first, second)):
             given_items = batches[:, side].reshape(-1)
             counts = [(given_items == item).sum() for item in items]
@@ -198,18 +200,26 @@ class TestHalfAndHalf:
             assert max(counts) - min(counts) <= 1
 
     def test_the_smaller_set_is_reshuffled_on_each_pass(self):
-        passes = half_and_half(np.arange(4), np.arange(4, 84), 8, 0, 1).reshape(20, 8)[:, :4]
+        passes = half_and_half(np.arange(4), np.arange(4, 84), 20, 8, 0, 1).reshape(20, 8)[:, :4]
         assert (np.sort(passes, axis=1) == np.arange(4)).all()
         assert len(np.unique(passes, axis=0)) > 5
 
     @pytest.mark.parametrize("batch_size", [0, 1, 7])
     def test_the_batch_must_have_halves(self, batch_size):
         with pytest.raises(InputError, match=f"an even batch size, got {batch_size}"):
-            half_and_half(np.arange(3), np.arange(3), batch_size, 0, 1)
+            half_and_half(np.arange(3), np.arange(3), 5, batch_size, 0, 1)
 
     def test_both_sets_must_have_clips(self):
         with pytest.raises(InputError, match="clips of both kinds, got 3 of the first and 0 of the second"):
-            half_and_half(np.arange(3), np.arange(0), 4, 0, 1)
+            half_and_half(np.arange(3), np.arange(0), 5, 4, 0, 1)
+
+
+@given(num_items=st.integers(1, 30), num_draws=st.integers(0, 100), seed=st.integers(0, 20))
+def test_passes_name_every_item_before_one_comes_again(num_items, num_draws, seed):
+    given_items = in_passes(np.arange(num_items) * 3, num_draws, seed, 1)
+    counts = [(given_items == item * 3).sum() for item in range(num_items)]
+    assert sum(counts) == num_draws
+    assert max(counts) - min(counts) <= 1
 
 
 @given(tags_of_each=tag_lists, data=st.data())
@@ -239,7 +249,7 @@ def test_memory_of_an_epoch_is_a_few_numbers_an_item():
     tracemalloc.start()
     class_cyclic(indptr, tag_index, num_items, 0, 1)
     weighted(weights, num_items, 0, 1)
-    half_and_half(np.arange(1000), np.arange(1000, num_items), 64, 0, 1)
+    half_and_half(np.arange(1000), np.arange(1000, num_items), 6219, 64, 0, 1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < num_items * 100

@@ -1,3 +1,6 @@
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.data.dataset import Dataset
-from earmark.data.splits import fold_splits, resolve_splits
+from earmark.data.splits import cross_validation, fold_splits, resolve_splits, union_of
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
@@ -192,3 +195,105 @@ def test_folds_say_that_each_draws_its_validation(tmp_path):
     dataset = dataset_of(tmp_path, [f"g{row}" for row in range(40)], split=["train"] * 20 + ["validation"] * 20)
     (_, note), *_ = [part.notes for part in fold_splits(dataset, resolve_splits(dataset), 2)]
     assert note.endswith("drawn with seed 0, each fold draws its own from its training clips")
+
+
+def dealt_out(groups, sizes, num_folds):
+    """Groups in an order, each to the fold that has the fewest clips so far; of equals the first."""
+    folds = [[] for _ in range(num_folds)]
+    for group in groups:
+        min(folds, key=lambda fold: sum(sizes[one] for one in fold)).append(group)
+    return folds
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 12), min_size=6, max_size=80), st.integers(2, 4), st.integers(0, 3))
+def test_cross_validation_validates_on_every_training_clip_once(tmp_path_factory, groups, num_folds, seed):
+    names = [f"g{group}" for group in groups]
+    if len(set(names)) < num_folds:
+        return
+    parts = cross_validation(dataset_of(tmp_path_factory.getbasetemp(), names), num_folds, seed=seed)
+    validated = np.concatenate([part.validation for part in parts])
+    assert sorted(validated.tolist()) == list(range(len(names)))
+    for part in parts:
+        assert sorted([*part.train, *part.validation]) == list(range(len(names)))
+        assert not groups_at(names, part.train) & groups_at(names, part.validation)
+        assert len(part.validation)
+    largest = max(names.count(name) for name in names)
+    assert max(len(part.validation) for part in parts) - min(len(part.validation) for part in parts) <= largest
+
+
+def test_folds_to_validate_on_and_to_score_are_divided_alike(tmp_path):
+    groups = [f"g{row % 17}" for row in range(60)]
+    dataset = dataset_of(tmp_path, groups)
+    everyone = resolve_splits(dataset, seed=5)
+    everyone = union_of([everyone, replace(everyone, train=everyone.validation)])
+    held_out = [part.test.tolist() for part in fold_splits(dataset, everyone, 4, 5)]
+    assert [part.validation.tolist() for part in cross_validation(dataset, 4, seed=5)] == held_out
+    sizes = {name: groups.count(name) for name in groups}
+    by_hash = sorted(sizes, key=lambda name: hashlib.blake2b(f"5:{name}".encode(), digest_size=8).digest())
+    expected = [[row for row in range(60) if groups[row] in fold] for fold in dealt_out(by_hash, sizes, 4)]
+    assert held_out == expected
+
+
+def test_cross_validation_keeps_the_data_sets_own_splits(tmp_path):
+    groups = [f"g{row // 2}" for row in range(40)]
+    split = ["test"] * 6 + ["validation"] * 4 + ["train"] * 30
+    labelled = ["weak"] * 30 + ["none"] * 10
+    dataset = dataset_of(tmp_path, groups, split=split, labelled=labelled)
+    parts = cross_validation(dataset, 3)
+    for part in parts:
+        assert part.test.tolist() == list(range(6))
+        assert not set(range(6, 10)) & {*part.train, *part.validation}
+        assert set(range(30, 40)) <= set(part.train.tolist())
+    assert sorted(np.concatenate([part.validation for part in parts]).tolist()) == list(range(10, 30))
+    assert "validation: the 4 clips that the data set gives for it are in no fold" in parts[0].notes
+    assert "train: 10 clips of groups without labels are trained on in every fold" in parts[0].notes
+    together = union_of(parts)
+    assert (together.train.tolist(), together.test.tolist()) == (list(range(10, 40)), list(range(6)))
+    assert not len(together.validation)
+    assert [note for note in together.notes if " of 3, " in note] == [part.notes[0] for part in parts]
+
+
+def test_cross_validation_beside_a_test_fold(tmp_path):
+    dataset = dataset_of(tmp_path, [str(row) for row in range(30)], fold=[1 + row % 3 for row in range(30)])
+    for part in cross_validation(dataset, 4, test_fold=2):
+        assert part.test.tolist() == list(range(1, 30, 3))
+        assert "test: fold 2, 10 clips" in part.notes
+    with pytest.raises(InputError, match="test fold must be one of 1, 2, 3, got 7"):
+        cross_validation(dataset, 4, test_fold=7)
+    for num_folds in (1, 31):
+        with pytest.raises(
+            InputError, match=f"folds must be from 2 to the 30 groups of training clips, got {num_folds}"
+        ):
+            cross_validation(dataset, num_folds)
+
+
+def test_folds_are_even_in_their_verified_clips(tmp_path):
+    draw = np.random.default_rng(0)
+    verified = draw.random(200) < 0.1
+    dataset = dataset_of(tmp_path, [f"g{row}" for row in range(200)], verified=verified.tolist())
+    for seed in range(5):
+        counts = [int(verified[part.validation].sum()) for part in cross_validation(dataset, 4, seed=seed)]
+        assert max(counts) - min(counts) <= 1
+        assert {len(part.validation) for part in cross_validation(dataset, 4, seed=seed)} == {50}
+
+
+def test_a_fold_does_not_depend_on_the_order_of_rows(tmp_path):
+    groups = [f"g{row // 3}" for row in range(90)]
+    verified = [row % 5 == 0 for row in range(90)]
+    order = np.random.default_rng(0).permutation(90)
+    dataset = dataset_of(tmp_path, groups, verified=verified)
+    moved = dataset_of(tmp_path, [groups[row] for row in order], verified=[verified[row] for row in order])
+    parts, others = (cross_validation(one, 3, seed=2) for one in (dataset, moved))
+    assert [part.validation.tolist() for part in parts] == [sorted(order[part.validation]) for part in others]
+    assert parts[0].digest != cross_validation(dataset, 3, seed=3)[0].digest
+
+
+def test_a_teacher_does_not_learn_from_the_groups_of_a_fold(tmp_path):
+    groups = [f"g{row // 2}" for row in range(60)]
+    dataset = dataset_of(tmp_path, groups, split=["train", "teacher"] * 30)
+    for part in cross_validation(dataset, 3):
+        assert not groups_at(groups, part.validation) & groups_at(groups, [*part.train, *part.teacher])
+        assert (len(part.validation), len(part.train), len(part.teacher)) == (10, 20, 20)
+        assert "teacher: 20 clips are for a teacher alone and not trained on otherwise" in part.notes
+    assert len(union_of(cross_validation(dataset, 3)).teacher) == 30

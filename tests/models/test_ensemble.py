@@ -5,7 +5,7 @@ import torch
 
 from earmark.data.chunking import Chunking
 from earmark.errors import InputError
-from earmark.features import PRESETS
+from earmark.features import PRESETS, ClipFrames
 from earmark.models.ensemble import (
     Ensemble,
     digest_of_model,
@@ -91,6 +91,22 @@ def test_members_that_pad_differently_are_refused():
         InputError, match=r"must share their framing: member 2 has frames of .*, always 200, the first frames of .*\)$"
     ):
         Ensemble([one, other])
+
+
+def test_members_fit_clips_to_one_number_of_frames_each_in_its_own_way():
+    one, other = tagger(0), tagger(1)
+    one.config = one.config.model_copy(update={"clip_frames": ClipFrames(num_frames=50)})
+    for clip_frames in (None, ClipFrames(num_frames=60)):
+        other.config = other.config.model_copy(update={"clip_frames": clip_frames})
+        with pytest.raises(
+            InputError, match=r"share their framing: .*, the first .*, every clip fitted to 50 of them$"
+        ):
+            Ensemble([one, other])
+    other.config = other.config.model_copy(update={"clip_frames": ClipFrames(num_frames=50, silence_db=20.0)})
+    both = said(Ensemble([one, other]), NOISE, LENGTHS)
+    assert both.framewise.shape == (3, 13, 2)
+    expected = (said(one, NOISE, LENGTHS).clipwise + said(other, NOISE, LENGTHS).clipwise) / 2
+    torch.testing.assert_close(both.clipwise, expected)
 
 
 def test_members_share_how_they_score_clips(tmp_path):

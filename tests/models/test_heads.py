@@ -1,5 +1,6 @@
 """Tests of the heads, against plain versions of their formulas."""
 
+import entmax
 import pytest
 import torch
 
@@ -7,6 +8,10 @@ from earmark.models.heads import HEADS, Attention, bounded_logit
 
 CLIPS, STEPS, CHANNELS, TAGS = 3, 7, 16, 5
 VALID = torch.tensor([7, 4, 1])
+OVER_TAGS = {
+    "sigmoid_softmax": lambda z: torch.exp(z) / torch.exp(z).sum(-1, keepdim=True),
+    "sigmoid_sparsemax": lambda z: entmax.sparsemax(z, dim=-1),
+}
 
 
 def build(name: str, num_heads: int = 4, dropout: float = 0.0):
@@ -25,6 +30,8 @@ def pooled_plainly(name: str, head, steps: torch.Tensor) -> torch.Tensor:
     """One clip's scores (tag,) from its valid steps (step, channel), tag by tag."""
     if name in ("attention", "multi_head_attention"):
         return attention_plainly(head, steps)
+    if name in OVER_TAGS:
+        return two_branches_plainly(name, head, steps.mean(0))
     logits = steps @ head.linear.weight.T + head.linear.bias
     scores = torch.empty(TAGS)
     for tag in range(TAGS):
@@ -49,6 +56,17 @@ def attention_plainly(head: Attention, steps: torch.Tensor) -> torch.Tensor:
         attention = attention.clamp(1e-7, 1 - 1e-7)
         scores += weights[index] * ((attention / attention.sum(0)) * classes).sum(0)
     return scores.clamp(1e-7, 1 - 1e-7)
+
+
+def branches_plainly(head, values: torch.Tensor) -> list[torch.Tensor]:
+    """What each branch's own layer makes of (..., channel)."""
+    layers, biases = head.linear.weight.split(TAGS), head.linear.bias.split(TAGS)
+    return [values @ layer.T + bias for layer, bias in zip(layers, biases, strict=True)]
+
+
+def two_branches_plainly(name: str, head, values: torch.Tensor) -> torch.Tensor:
+    first, second = branches_plainly(head, values)
+    return (1 / (1 + torch.exp(-first)) + OVER_TAGS[name](second)) / 2
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -127,6 +145,8 @@ def test_take_tags_permutes_the_logits(name):
         after = head(embedding(), VALID)
     torch.testing.assert_close(after.clipwise, before.clipwise[:, order])
     torch.testing.assert_close(after.framewise, before.framewise[:, :, order])
+    for old, new in zip(before.branches or (), after.branches or (), strict=True):
+        torch.testing.assert_close(new, old[:, order])
 
 
 def test_framewise_of_attention_is_the_heads_class_probabilities():
@@ -144,6 +164,57 @@ def test_heads_start_as_their_mean_and_may_leave_the_unit_interval():
         head.head_weight.fill_(3.0)
         clipwise = torch.sigmoid(head(embedding()).clipwise)
     assert clipwise.max() == pytest.approx(1 - 1e-7, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", OVER_TAGS)
+def test_a_head_of_two_branches_gives_the_logits_of_each(name):
+    head = build(name)
+    with torch.no_grad():
+        output = head(embedding(), VALID)
+        means = torch.stack([clip[:count].mean(0) for clip, count in zip(embedding(), VALID, strict=True)])
+        expected = branches_plainly(head, means)
+    for branch, plain in zip(output.branches, expected, strict=True):
+        torch.testing.assert_close(branch, plain)
+    assert (expected[0] - expected[1]).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(set(HEADS) - set(OVER_TAGS)))
+def test_other_heads_have_one_branch(name):
+    assert build(name)(embedding()).branches is None
+
+
+@pytest.mark.parametrize("name", OVER_TAGS)
+def test_framewise_of_two_branches_are_fused_step_by_step(name):
+    head = build(name)
+    with torch.no_grad():
+        framewise = torch.sigmoid(head(embedding(), VALID).framewise)
+        torch.testing.assert_close(framewise, two_branches_plainly(name, head, embedding()))
+
+
+def test_only_sparsemax_gives_tags_nothing():
+    """The fused score of a tag that sparsemax leaves out is half its sigmoid."""
+    for name, has_zeros in (("sigmoid_softmax", False), ("sigmoid_sparsemax", True)):
+        with torch.no_grad():
+            output = build(name)(embedding(), VALID)
+        is_half = torch.isclose(output.clipwise.sigmoid(), output.branches[0].sigmoid() / 2, rtol=1e-5, atol=0)
+        assert is_half.any().item() == has_zeros
+
+
+@pytest.mark.parametrize("name", OVER_TAGS)
+def test_each_branch_is_drawn_as_a_layer_of_its_own(name):
+    torch.manual_seed(0)
+    head = HEADS[name](CHANNELS, 64, 0.0, 1)
+    own, shared = ((6 / (CHANNELS + num_outputs)) ** 0.5 for num_outputs in (64, 128))
+    for branch in head.linear.weight.split(64):
+        assert shared < branch.abs().max() <= own
+    assert not head.linear.bias.any()
+
+
+@pytest.mark.parametrize("name", OVER_TAGS)
+def test_branches_are_float32_under_autocast(name):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        branches = build(name)(embedding().bfloat16(), VALID).branches
+    assert [branch.dtype for branch in branches] == [torch.float32, torch.float32]
 
 
 def test_one_head_has_no_head_weight():

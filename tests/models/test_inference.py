@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from earmark.data.vocabulary import Vocabulary
-from earmark.features import PRESETS
+from earmark.features import PRESETS, ClipFrames
 from earmark.models.ensemble import Ensemble
 from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.models.tagger import BACKBONES, BackboneConfig, HeadConfig, Tagger, TaggerConfig
@@ -65,3 +65,6 @@ def test_short_waveforms_share_larger_batches() -> None:
     assert sizes == [40, 20, 4, 1, 1]
     assert clips_at_once(tagger, 16, cpu) == MOST_AT_ONCE
     assert clips_at_once(made_tagger("crnn_small", "psla"), 160_000, cpu) == 2
+    # Clips fitted to their frames are all alike, however long.
+    tagger.config = tagger.config.model_copy(update={"clip_frames": ClipFrames(num_frames=1000)})
+    assert [clips_at_once(tagger, 16_000 * seconds, cpu) for seconds in (1, 30)] == [4, 4]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from earmark.data.chunking import Chunking
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
-from earmark.features import PRESETS
+from earmark.features import PRESETS, ClipFrames, fit_frames
 from earmark.models.heads import HEADS
 from earmark.models.pretrained import load_imagenet
 from earmark.models.settings import BackboneConfig, HeadConfig, TaggerConfig
@@ -139,10 +139,11 @@ def test_same_scores_in_float32_with_trained_weights(head):
     assert_alike(build("crnn_small", head), 1e-5)
 
 
-@pytest.mark.parametrize("preset", ["psl", "psla"])
+@pytest.mark.parametrize("preset", ["psl", "psla", "staged"])
 @pytest.mark.parametrize("backbone", ["crnn_small", "mobilenetv2"])
-def test_padding_to_the_clips_own_length_changes_nothing(preset, backbone):
-    tagger = build(backbone, front_end=PRESETS[preset])
+@pytest.mark.parametrize("clip_frames", [None, ClipFrames(num_frames=50, silence_db=60.0)])
+def test_padding_to_the_clips_own_length_changes_nothing(preset, backbone, clip_frames):
+    tagger = build(backbone, front_end=PRESETS[preset], clip_frames=clip_frames)
     for num_samples in (800, 12345, 16000):
         padded = tagger.padded_samples(num_samples)
         waveform = torch.zeros(1, padded)
@@ -152,7 +153,7 @@ def test_padding_to_the_clips_own_length_changes_nothing(preset, backbone):
         torch.testing.assert_close(bare.clipwise, filled.clipwise, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("preset", ["psl", "psla"])
+@pytest.mark.parametrize("preset", ["psl", "psla", "staged"])
 @pytest.mark.parametrize("fixed_frames", [None, 96])
 def test_padded_samples_hold_the_clip_and_give_whole_steps(preset, fixed_frames):
     tagger = build("mobilenetv2", front_end=PRESETS[preset], fixed_frames=fixed_frames)
@@ -185,6 +186,65 @@ def test_fixed_frames_pad_and_cut():
         long = noise(1, 40000)
         cut = long[:, : tagger.padded_samples(40000)]
         assert tagger.front_end.num_frames(cut.shape[1]) == 100
+
+
+@pytest.mark.parametrize("head", ["mean", "attention"])
+def test_fitted_clips_have_the_same_scores_alone_and_in_any_batch(head):
+    tagger = build("crnn_small", head, clip_frames=ClipFrames(num_frames=50, silence_db=60.0))
+    # Repeated and reduced, clips of noise sound more alike: larger weights tell them apart.
+    torch.nn.init.normal_(tagger.head.linear.weight, std=0.5)
+    assert_alike(tagger.double(), 1e-9)
+
+
+def test_clips_are_fitted_to_their_frames_and_all_of_them_pooled():
+    """101 frames are reduced, 33 repeated; the silent frames about the second clip's sound are none of its own."""
+    clip_frames = ClipFrames(num_frames=50, window_frames=20, silence_db=60.0)
+    tagger, plain = build(head="mean", clip_frames=clip_frames), build(head="mean")
+    waveform, lengths = noise(2, 16000), torch.tensor([16000, 9600])
+    waveform[1, :2400], waveform[1, 7200:] = 0, 0
+    with torch.inference_mode():
+        features, num_valid_frames = tagger.features(waveform, lengths)
+        raw, raw_valid = plain.features(waveform, lengths)
+        assert features.shape == (2, 50, 64)
+        assert num_valid_frames.tolist() == [50, 50]
+        assert torch.equal(features, fit_frames(raw, raw_valid, clip_frames, FRONT_END))
+        assert torch.equal(features[0], raw[0, [int(i * 101 / 50) for i in range(50)]])
+        assert (features[1] * FRONT_END.std + FRONT_END.mean).amax(1).min() > -60
+        scores = tagger(waveform, lengths)
+    assert scores.framewise.shape == (2, 13, len(TAGS))
+    torch.testing.assert_close(
+        torch.logit(scores.clipwise), torch.logit(scores.framewise).mean(1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_windows_of_fitted_clips_begin_at_their_places():
+    tagger = build(clip_frames=ClipFrames(num_frames=50, window_frames=20))
+    place = torch.tensor([0.0, 0.999])
+    with torch.autocast("cpu", torch.bfloat16):
+        windows, num_valid_frames = tagger.features(noise(2, 16000), place=place)
+        fitted, _ = tagger.features(noise(2, 16000))
+    assert torch.equal(windows, torch.stack([fitted[0, :20], fitted[1, 30:]]))
+    assert num_valid_frames.tolist() == [20, 20]
+    assert torch.equal(tagger.features(noise(2, 16000), place=place.numpy())[0], windows)
+    with pytest.raises(
+        ValueError, match="a window's place is of a clip fitted to clip_frames, and the config has none"
+    ):
+        build().features(noise(2, 16000), place=place)
+
+
+def test_model_folder_keeps_how_clips_are_fitted(tmp_path):
+    clip_frames = ClipFrames(num_frames=50, window_frames=20, silence_db=60.0)
+    save_model(build(clip_frames=clip_frames), tmp_path / "fitted")
+    assert load_model(tmp_path / "fitted").config.clip_frames == clip_frames
+    card = (tmp_path / "fitted" / "README.md").read_text()
+    assert (
+        "- length: any, repeated or reduced to feature frames (num_frames 50, window_frames 20, silence_db 60.0)"
+        in card
+    )
+    # Models of before there were fitted clips have no such keys.
+    save_model(build(), tmp_path / "older")
+    edited(tmp_path / "older", lambda config: (config.pop("clip_frames"), config["front_end"].pop("spectrum")))
+    assert load_model(tmp_path / "older").config == build().config
 
 
 def test_pooling_over_valid_steps_or_all():
@@ -305,13 +365,15 @@ def edited(tmp_path, change) -> None:
         (lambda c: c["backbone"].update(bn_epsilon=1), r'unknown key "bn_epsilon"; did you mean "bn_eps"\?'),
         (lambda c: c.update(chunking={"chunk_s": 2, "least": 1}), 'unknown key "least"; known are chunk_s'),
         (lambda c: c.update(chunking={"chunk_s": 0.2}), r"chunking: min_chunk_s must be at most chunk_s, 0.2, got 0.5"),
+        (lambda c: c.update(clip_frames={"num_frames": 9, "window": 5}), 'unknown key "window"; did you mean "window_'),
+        (lambda c: c.update(clip_frames={"num_frames": 9}, fixed_frames=9), "fixed_frames or repeated to clip_frames"),
         (lambda c: c["head"].update(name="atention"), r'unknown head "atention"; did you mean "attention"\?'),
         (lambda c: c["backbone"].update(name="efficientnet_b3"), 'unknown backbone "efficientnet_b3"; did you mean'),
         (lambda c: c["backbone"].update(name=["x"]), "unknown backbone"),
         (lambda c: c.update(format_version=2), "format_version"),
         (lambda c: c.update(thresholds=[0.5]), r"thresholds must be one a tag \(5\), found 1"),
         (lambda c: c.update(vocabulary=["Rain", "Rain"]), "tags must be unique, found more than once: Rain"),
-        (lambda c: c.pop("front_end"), "front_end: Field required"),
+        (lambda c: c.pop("front_end"), "front_end: must be there"),
         (lambda c: c["head"].update(num_heads=2), r"have another shape than the model's: head\.head_weight"),
         (lambda c: c["head"].update(name="mean"), r"has unknown 1 of 35 weights: head\.head_weight; build the head"),
     ],

@@ -14,6 +14,7 @@ from earmark.data.dataset import Dataset, open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
+from earmark.models.heads import HEADS
 from earmark.models.tagger import load_model
 from earmark.recipes import find_recipe, preset_names, read_preset
 from earmark.recipes.baseline import BaselineSettings
@@ -83,7 +84,7 @@ def test_a_folder_that_holds_something_else_is_not_a_run(small_dataset: Path, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
 
 
-@pytest.mark.parametrize("head", ["max", "linear_softmax", "attention", "multi_head_attention", "sigmoid_mean"])
+@pytest.mark.parametrize("head", sorted(set(HEADS) - {"mean"}))
 def test_every_head_trains(small_dataset: Path, tmp_path: Path, head: str) -> None:
     request = Request(dataset=open_dataset(small_dataset), run=tmp_path / "run", test_fold=1, validation_fold=2)
     run_recipe(find_recipe("baseline"), request, SMALL | {"head": head, "front_end": "psla"})
@@ -220,8 +221,8 @@ def test_a_clip_scores_the_mean_of_its_chunks(long_clips: Dataset, tmp_path: Pat
         ({"learn_from": "chunks"}, "learn_from=chunks needs the length of a chunk; set chunk_s"),
         ({"chunk_s": 1.0, "min_chunk_s": 0.2}, "min_chunk_s is read with learn_from=chunks only"),
         (CHUNKS | {"min_chunk_s": 1.0}, "recipe baseline: min_chunk_s must be at most chunk_s, 0.5, got 1"),
-        ({"learn_from": "clips"}, "\"learn_from\" in recipe baseline: .*'windows' or 'chunks', got clips"),
-        ({"sampling": "cyclic"}, "\"sampling\" in recipe baseline: .*'class_cyclic', got cyclic"),
+        ({"learn_from": "clips"}, '"learn_from" in recipe baseline: must be windows or chunks, got clips'),
+        ({"sampling": "cyclic"}, '"sampling" in recipe baseline: must be .* class_cyclic, got cyclic'),
     ],
 )
 def test_settings_of_chunks_that_do_not_go_together(settings: dict, message: str) -> None:

@@ -229,6 +229,9 @@ def test_a_teacher_of_other_tags_needs_a_map(request_: Request, tmp_path: Path) 
     student = train(replace(other, tag_map=tmp_path / "map.csv"), epochs=20)
     _, scores = clip_scores(student, open_pack(request_.dataset, RATE_HZ), np.arange(12), device=CPU)
     assert abs(scores[:, 2].mean() - 0.9) < 0.05  # the two others are learned by nobody
+    notes = json.loads((request_.run / "data.json").read_text())["notes"]
+    assert notes[-1].startswith("2 tags have none of the teacher's in the map and are not learned at all")
+    assert notes[-1].endswith("Click, Noise")
 
 
 @pytest.mark.parametrize(

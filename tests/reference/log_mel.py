@@ -65,3 +65,21 @@ def psla_log_mel(clip):
         power = np.abs(np.fft.rfft(window * (heard - 0.97 * before), num_points)) ** 2
         rows.append([math.log(max(sum(band * power), float(np.finfo(np.float32).eps))) for band in bands])
     return np.array(rows)
+
+
+def staged_log_mel(clip, exponent=1):
+    """Natural logarithms, (frame, 80), not normalised, of a clip in [-1, 1] at 44.1 kHz (He 2020).
+
+    `exponent` is that of the magnitude: 1 as in the paper, 2 for powers.
+    """
+    rate, size, hop, num_mels, num_points = 44100, 1764, 882, 80, 2048
+    window = np.array([0.5 - 0.5 * math.cos(2 * math.pi * i / size) for i in range(size)])
+    edges = [mel_to_hertz(hertz_to_mel(22050) * i / (num_mels + 1)) for i in range(num_mels + 2)]
+    bands = [[triangle(k * rate / num_points, *edges[m : m + 3]) for k in range(1025)] for m in range(num_mels)]
+    rows = []
+    for frame in range(1 + len(clip) // hop):
+        first = frame * hop - size // 2
+        heard = window * [sample_at(clip, first + i) for i in range(size)]
+        spectrum = np.abs(np.fft.rfft(heard, num_points)) ** exponent
+        rows.append([math.log(max(sum(band * spectrum), 1e-10)) for band in np.array(bands)])
+    return np.array(rows)

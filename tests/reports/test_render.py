@@ -9,7 +9,7 @@ import pytest
 
 from earmark.figures import ChartFigure, ClipFigure, Event, Series, TableFigure
 from earmark.reports.drawing import INK, NEUTRAL, SERIES, series_look
-from earmark.reports.render import MOST_ROWS, figure_html, figure_svg
+from earmark.reports.render import MOST_ROWS, figure_html, figure_svg, picture_svg
 
 WORDS = {"title": "Title", "caption": "What to notice.", "alt": "In words."}
 AXES = {"x_label": "Epoch", "y_label": "Loss"}
@@ -93,6 +93,20 @@ def test_equal_figures_give_equal_bytes_and_leave_matplotlib_as_it_was() -> None
     figure = chart("scatter", Series(label="a", x=[1.0, 2.0], y=[1.0, 2.0]))
     assert figure_svg(figure) == figure_svg(figure)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_picture_stands_alone_with_its_title_and_legend() -> None:
+    figure = chart("line", *(Series(label=name, x=[1.0, 2.0], y=[1.0, 2.0]) for name in ("top-k", "a < b & c")))
+    svg = picture_svg(figure)
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert {"Title", "Epoch", "Loss", "top-k", "a < b & c"} <= set(texts(svg))
+    # Colours of its own: nothing beside it says what a page's variables stand for.
+    assert "var(--" not in svg
+    assert all(colour in svg for colour in SERIES[:2])
+    assert picture_svg(figure) == svg
+    alone = picture_svg(chart("line", Series(label="top-k", x=[1.0], y=[1.0])))
+    assert "top-k" not in texts(alone)
 
 
 def test_rounded_numbers_keep_the_whole_value() -> None:

@@ -222,7 +222,7 @@ def test_broken_files_give_one_clear_line_each(make_run: MakeRun, tmp_path: Path
     assert "figures/fields.json cannot be shown: " in said
     assert "figures/ragged.json cannot be shown: log_mel must have rows of one length" in said
     assert "data.json cannot be read: " in said
-    assert "evaluation/other.json cannot be read: num_clips: Field required (and 1 more)" in said
+    assert "evaluation/other.json cannot be read: num_clips: must be there (and 1 more)" in said
     assert 'id="figure-clip_hard"' in page
     assert '<span class="big">0.914</span>' in page
 

@@ -7,8 +7,8 @@ import pytest
 
 from earmark.data.dataset import open_dataset
 from earmark.data.splits import resolve_splits
-from earmark.evaluation import split_rows
 from earmark.scores.seen import ancestors, seen_clips, warn_of_seen
+from earmark.scores.split_rows import split_rows
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from earmark.data.augment import Augmentation
 from earmark.data.clips import Excerpts
@@ -131,3 +133,71 @@ def test_excerpts_of_one_length_give_the_same_batches_with_and_without_a_length(
     for one, other in zip(fixed.batches(1), replace(fixed, length_samples=None).batches(1), strict=True):
         assert torch.equal(one.waveform, other.waveform)
         assert torch.equal(one.num_samples, other.num_samples)
+
+
+def test_with_kinds_partners_are_of_the_clips_own_and_go_on_to_its_end() -> None:
+    kind = np.arange(21) % 3 == 0
+    index = np.arange(21)
+    short = Excerpts(index, np.zeros(21, np.int64), 40 + 2 * index)
+    feed = replace(make_feed(mixup_rate=0.7), kind=kind, repeat_partners=True, excerpts=short)
+    partners = []
+    for batch in feed.batches(0):
+        mixed = batch.draws.mixed
+        assert (batch.partner_index[~mixed] == -1).all()
+        np.testing.assert_array_equal(kind[batch.clip_index[mixed]], kind[batch.partner_index[mixed]])
+        partners += batch.partner_index[mixed].tolist()
+        for row in np.flatnonzero(mixed):
+            clip, other, share = batch.clip_index[row], batch.partner_index[row], batch.draws.mixup_lambda[row]
+            length, own = 40 + 2 * clip, 40 + 2 * other
+            expected = share * (clip * 1000 + np.arange(length)) + (1 - share) * np.resize(
+                other * 1000 + np.arange(own), length
+            )
+            np.testing.assert_allclose(batch.waveform[row, :length] * 2**15, expected, rtol=0, atol=0.1)
+            assert not batch.waveform[row, length:].any()
+    assert len(set(partners)) > 5
+
+
+def test_where_a_window_of_frames_begins_is_drawn_for_each_position() -> None:
+    feed = make_feed()
+    places = np.concatenate([batch.place for batch in feed.batches(0)])
+    assert ((places >= 0) & (places < 1)).all()
+    assert len(set(places.tolist())) == 20
+    np.testing.assert_array_equal(
+        places[:10], np.concatenate([batch.place for batch in replace(feed, batch_size=10).batches(0)])[:10]
+    )
+
+
+def test_a_mixture_of_distributions_stays_on_the_simplex_with_an_empty_partner_too() -> None:
+    tags = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]])
+    others = torch.tensor([[0.0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]])
+
+    def targets(rows: torch.Tensor) -> Targets:
+        return Targets(rows, torch.ones_like(rows), rows / rows.sum(1, keepdim=True).clamp(min=1))
+
+    share = np.array([0.25, 0.25, 0.25, 0.25, 1.0], np.float32)
+    mixed = targets(tags).mixed_with(targets(others), share)
+    assert mixed.distribution is not None
+    expected = [
+        [0.25, 0.375, 0.375, 0],  # a quarter of one tag's, three quarters of two tags'
+        [0.5, 0.5, 0, 0],  # the partner has no tag: the clip's own alone
+        [0, 0, 0, 1],  # the clip has none: the partner's alone
+        [0, 0, 0, 0],  # neither has one
+        [0.5, 0, 0, 0.5],  # not mixed
+    ]
+    torch.testing.assert_close(mixed.distribution, torch.tensor(expected))
+    torch.testing.assert_close(mixed.clipwise[0], torch.tensor([0.25, 0.75, 0.75, 0]))
+    no_labels = Targets(tags, torch.ones_like(tags))
+    assert no_labels.mixed_with(targets(others), share).distribution is None
+
+
+@given(st.integers(0, 10_000))
+def test_any_mixture_sums_to_one_or_is_empty(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows = [torch.from_numpy((draw.random((6, 4)) < 0.3).astype(np.float32)) for _ in range(2)]
+    one, other = (Targets(r, torch.ones_like(r), r / r.sum(1, keepdim=True).clamp(min=1)) for r in rows)
+    share = draw.random(6).astype(np.float32)
+    mixture = one.mixed_with(other, share).distribution
+    assert mixture is not None
+    has_tag = (rows[0] + rows[1]).sum(1) > 0
+    torch.testing.assert_close(mixture.sum(1), has_tag.float())
+    assert (mixture >= 0).all()

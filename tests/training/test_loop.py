@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,11 @@ from earmark.scores.predict import clip_scores
 from earmark.tensor_files import load_tensors
 from earmark.training.feed import Feed
 from earmark.training.loop import fit
+from earmark.training.optimizers import build_optimizer
 from earmark.training.schedules import Schedule
+from earmark.training.selection import Selection, SelectionSettings
 from earmark.training.settings import FitSettings
+from earmark.training.step import clipwise_loss, train_step, training_output
 from earmark.training.targets import Targets, WeakLabels
 
 CPU = torch.device("cpu")
@@ -270,3 +274,82 @@ def test_a_frozen_backbone_is_only_passed_through(feed: Feed, tmp_path: Path, fi
         assert torch.equal(tensor, before[name]) == (not name.startswith("head.")), name
     optimized = load_tensors(tmp_path / "checkpoints" / "last.safetensors")[0]
     assert {name.split(".")[1] for name in optimized if name.startswith("optimizer.")} == {"0", "1"}
+
+
+def selecting(feed: Feed, rule: str = "threshold") -> tuple[Feed, Selection]:
+    """Every third clip is verified; the others' labels may be wrong."""
+    verified = np.arange(len(feed.excerpts)) % 3 == 0
+    chosen = SelectionSettings(selection=rule, selection_k=2)
+    return replace(feed, kind=verified), Selection(chosen, verified, feed.batch_size)
+
+
+def test_a_dropped_clip_takes_no_part_and_the_divisor_stays(feed: Feed) -> None:
+    feed, selection = selecting(replace(feed, augmentation=Augmentation()), "top_k")
+    batch = next(iter(feed.batches(0)))
+    tagger = small_tagger()
+    chosen = settings()
+    tagger.train()
+    output = training_output(tagger, batch, "fp32")
+    losses = clipwise_loss(output, batch.targets).detach()
+    unverified = np.flatnonzero(~selection.verified[batch.clip_index])
+    worst = unverified[np.argsort(-losses.numpy()[unverified])[:2]]
+    counts = np.setdiff1d(np.arange(len(losses)), worst)
+    value = train_step(small_tagger(), batch, build_optimizer(tagger, chosen), 0.0, chosen, clipwise_loss, selection, 3)
+    assert value == pytest.approx(float(losses[counts].sum() / len(losses)), rel=1e-5)
+    assert selection.drops == [(3, int(batch.clip_index[place])) for place in sorted(worst)]
+
+
+def test_a_clip_without_tags_is_never_dropped(feed: Feed) -> None:
+    feed, selection = selecting(replace(feed, augmentation=Augmentation()), "top_k")
+    selection.k = 100
+    batch = next(iter(feed.batches(0)))
+    empty = int(np.flatnonzero(~selection.verified[batch.clip_index])[0])
+    batch.targets.clipwise[empty] = 0
+    batch.targets.distribution[empty] = 0
+    tagger, chosen = small_tagger(), settings()
+    train_step(tagger, batch, build_optimizer(tagger, chosen), 0.0, chosen, clipwise_loss, selection, 0)
+    dropped = {clip for _, clip in selection.drops}
+    assert dropped == set(batch.clip_index[~selection.verified[batch.clip_index]].tolist()) - {batch.clip_index[empty]}
+
+
+def test_selection_goes_on_where_a_broken_off_run_left_it(feed: Feed, tmp_path: Path) -> None:
+    chosen = settings(epochs=3, checkpoint_every_steps=1)
+    found = {}
+    for name in ("whole", "broken"):
+        of_kind, selection = selecting(feed)
+        tagger, folder = small_tagger(), tmp_path / name
+        if name == "broken":
+            with pytest.raises(KeyboardInterrupt):
+                fit(
+                    tagger,
+                    broken_after(of_kind, 6),
+                    values(*[0.1] * 9),
+                    chosen,
+                    folder,
+                    device=CPU,
+                    selection=selection,
+                )
+            assert selection.drops
+            of_kind, selection = selecting(feed)
+        left = values(0.2, 0.3) if name == "broken" else values(0.1, 0.2, 0.3)
+        history = fit(tagger, of_kind, left, chosen, folder, device=CPU, selection=selection, resume=True)
+        found[name] = (tagger.state_dict(), selection.state(), [record["selection"] for record in history.records])
+    for one, other in zip(found["whole"][:2], found["broken"][:2], strict=True):
+        assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert found["whole"][2] == found["broken"][2]
+    assert found["whole"][2][-1]["threshold"] > 0
+
+
+def broken_after(feed: Feed, steps: int) -> Feed:
+    """The feed of a run that is interrupted in the step after so many."""
+    left = [steps]
+
+    class Interrupted(Feed):
+        def batches(self, epoch, first=0):
+            for batch in super().batches(epoch, first):
+                if not left[0]:
+                    raise KeyboardInterrupt
+                left[0] -= 1
+                yield batch
+
+    return Interrupted(**{field.name: getattr(feed, field.name) for field in fields(feed)})
