@@ -91,9 +91,9 @@ def bootstrap(
     >>> bootstrap(truth, scores, ["lwlrap"], groups=np.arange(20) // 2).metrics
     {'lwlrap': Interval(value=1.0, low=1.0, high=1.0)}
     """
-    _check_settings(metrics, resamples, confidence)
+    check_settings(metrics, resamples, confidence)
     arrays = tagging.checked(truth, scores, weights)
-    group_of_clip, num_groups = _group_of_clip(groups, len(arrays.truth))
+    group_of_clip, num_groups = groups_of_clips(groups, len(arrays.truth))
     # d' grows with the AUC, so an interval carries over; d' itself may be infinite, which has no mean
     drawn_metric = {name: "mean_roc_auc" if name == "d_prime" else name for name in metrics}
     if num_groups > 1:
@@ -123,7 +123,8 @@ def _value(
     return metric(truth, scores, weights)
 
 
-def _check_settings(metrics: Sequence[str], resamples: int, confidence: float) -> None:
+def check_settings(metrics: Sequence[str], resamples: int, confidence: float) -> None:
+    """Raises InputError unless metrics are known, and settings in their range."""
     for name in metrics:
         if name not in METRICS:
             raise InputError(f'unknown metric "{name}"{did_you_mean(name, METRICS)}')
@@ -133,7 +134,8 @@ def _check_settings(metrics: Sequence[str], resamples: int, confidence: float) -
         raise InputError(f"confidence must lie between 0 and 1, got {confidence}")
 
 
-def _group_of_clip(groups: npt.ArrayLike | None, num_clips: int) -> tuple[npt.NDArray[np.int64], int]:
+def groups_of_clips(groups: npt.ArrayLike | None, num_clips: int) -> tuple[npt.NDArray[np.int64], int]:
+    """The group of each clip as a number, (clip,), and how many there are; each clip its own where none are named."""
     if num_clips == 0:
         raise InputError("intervals need at least one clip, got none")
     if groups is None:

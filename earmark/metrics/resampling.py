@@ -60,7 +60,7 @@ def resampled(
             elif name == "mean_roc_auc":
                 values[name].append(mean_by_row(auc))
             else:
-                parts = [_weighted_sums(part, counts) for part in over_clips[name]]
+                parts = [weighted_sums(part, counts) for part in over_clips[name]]
                 of_tag = tagging.f1_from_counts(*parts) if name == "macro_f1" else _ratio(*parts)
                 values[name].append(mean_by_row(of_tag))
     return {name: np.concatenate(blocks) for name, blocks in values.items()}, np.concatenate(by_tag)
@@ -79,7 +79,7 @@ def _clip_sums(arrays: Checked, metrics: Sequence[str], threshold: npt.ArrayLike
     return sums
 
 
-def _weighted_sums(values: npt.NDArray[Any], counts: Counts) -> Floats:
+def weighted_sums(values: npt.NDArray[Any], counts: Counts) -> Floats:
     """Sums over clips, each as often as it is in the resample: (clip, n) and (clip, resample) to (resample, n)."""
     total = np.zeros((counts.shape[1], values.shape[1]))
     for first in range(0, len(values), _ROWS_AT_A_TIME):

@@ -1,0 +1,270 @@
+"""PSDS, the polyphonic sound detection score: the area under found events against false positives an hour.
+
+Each tag has a curve of its share of events found (TPR) against its effective rate of false positives (eFPR), the
+greatest share at that rate or a lower one. The curves' mean less `alpha_st` standard deviations, never below 0, is
+averaged over the rates up to `e_max`. Criteria: `earmark.metrics.intersection_based`.
+
+From framewise scores every threshold is taken, as in sed_scores_eval. A set of decisions, psds_eval's way, knows some
+of them only: each tag's curve lies on or below the exact one, and so does their mean (with alpha_st > 0 the difference
+may have either sign).
+
+A tag without reference events takes no part: not among the curves, and not among the tags that can be triggered.
+(sed_scores_eval refuses such tags.)
+
+Source: Bilen et al. 2020, A framework for the robust evaluation of sound event detection (arXiv 1910.08440); Ebbers,
+Serizel and Haeb-Umbach 2022, Threshold-independent evaluation of sound event detection scores (arXiv 2201.13148).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import InputError
+from earmark.metrics.curves import Steps, totals
+from earmark.metrics.events import US_PER_S, Events, Intervals, Ints, check_same_clips
+from earmark.metrics.framewise import FramewiseScores, count_steps, runs
+from earmark.metrics.intersection_based import (
+    Shares,
+    coverage,
+    curve_of_tag,
+    found_events,
+    is_relevant,
+    run_steps,
+)
+from earmark.metrics.tagging import Floats
+
+
+@dataclass(frozen=True)
+class PsdsSettings:
+    """What PSDS asks for.
+
+    Attributes:
+        shares: the criteria; `cttc` is needed where `alpha_ct` is not 0.
+        alpha_ct: weight of triggering other tags in the effective rate of false positives.
+        alpha_st: how many standard deviations between tags are taken off their mean.
+        e_max: the effective rate up to which is averaged, per unit of time.
+        unit_s: the unit of time, seconds.
+
+    Raises:
+        InputError: a number is negative (`e_max`, `unit_s`: or 0), or `cttc` is missing.
+    """
+
+    shares: Shares
+    alpha_ct: float = 0.0
+    alpha_st: float = 1.0
+    e_max: float = 100.0
+    unit_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name in ("alpha_ct", "alpha_st"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("e_max", "unit_s"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        if self.alpha_ct and self.shares.cttc is None:
+            raise InputError(f"alpha_ct {self.alpha_ct} needs a cttc, got none")
+
+
+PSDS_1 = PsdsSettings(Shares(0.7, 0.7))
+"""DCASE task 4's first: reacts to when."""
+PSDS_2 = PsdsSettings(Shares(0.1, 0.1, 0.3), alpha_ct=0.5)
+"""DCASE task 4's second: reacts to which tag."""
+
+
+@dataclass(frozen=True, eq=False)
+class RateCurve:
+    """A staircase: each share holds at its rate and up to the next.
+
+    Attributes:
+        rate: effective rate of false positives per unit of time, rising from 0, at most e_max, (step,).
+        found: share of events, (step,).
+    """
+
+    rate: Floats
+    found: Floats
+
+    def at(self, rate: Floats) -> Floats:
+        """The share at some rates, in their shape."""
+        return self.found[np.searchsorted(self.rate, rate, "right") - 1]
+
+    def mean(self, up_to: float) -> float:
+        """The average share over the rates from 0 up to some rate."""
+        return float(np.diff(self.rate, append=up_to) @ self.found / up_to)
+
+
+@dataclass(frozen=True, eq=False)
+class Psds:
+    """A score and what it is made of.
+
+    Attributes:
+        value: in [0, 1]; NaN without any reference.
+        by_tag: the area under each tag's curve, NaN without reference events, (tag,).
+        curve: mean less deviations; None without any reference.
+        tag_curves: of each tag, None without reference events.
+    """
+
+    value: float
+    by_tag: Floats
+    curve: RateCurve | None
+    tag_curves: list[RateCurve | None]
+
+    @property
+    def left_out_tags(self) -> Ints:
+        """The tags without reference events, which take no part."""
+        return np.flatnonzero(np.isnan(self.by_tag))
+
+
+def psds(reference: Events, scores: FramewiseScores, settings: PsdsSettings) -> Psds:
+    """PSDS over all thresholds, exact.
+
+    Rates count time by the clips' durations, those of clips without events or frames too.
+
+    Raises:
+        InputError: reference and scores are not of the same clips and tags.
+
+    >>> from earmark.metrics.events import events_from_arrays
+    >>> from earmark.metrics.framewise import framewise_scores
+    >>> truth = events_from_arrays([0], [0], [1], [3], duration_s=[4.0], num_tags=1)
+    >>> scores = framewise_scores([[0.1], [0.9], [0.8], [0.4]], [4], hop_s=1.0, duration_s=[4.0])
+    >>> psds(truth, scores, PSDS_1).value
+    1.0
+    """
+    check_same_clips(reference, scores.duration_us, scores.num_tags, "scores")
+    setting = _Setting.of(reference, settings)
+    curves = [
+        _curve_of_scores(tag, scores, setting) if len(setting.truth[tag].clip) else None
+        for tag in range(reference.num_tags)
+    ]
+    return _psds(curves, settings)
+
+
+def psds_from_decisions(reference: Events, decisions: Sequence[Events], settings: PsdsSettings) -> Psds:
+    """PSDS over some operating points, each the decided events of all clips; deciding nothing is always one.
+
+    Raises:
+        InputError: reference and decisions are not of the same clips and tags.
+    """
+    for decided in decisions:
+        check_same_clips(reference, decided.duration_us, decided.num_tags, "decided events")
+    setting = _Setting.of(reference, settings)
+    curves = []
+    for tag in range(reference.num_tags):
+        points = [_point(tag, decided.intervals(tag), setting) for decided in decisions]
+        found, rate = (np.array([0.0, *column]) for column in zip(*points, strict=True)) if points else np.zeros((2, 1))
+        curves.append(_staircase(found, rate, settings.e_max) if len(setting.truth[tag].clip) else None)
+    return _psds(curves, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """The settings, with what they come to for a reference.
+
+    Attributes:
+        truth: each tag's events.
+        false_rate: what a false positive adds to a rate.
+        trigger_rate: what a trigger of each tag adds to another's rate; 0 without reference events, (tag,).
+    """
+
+    settings: PsdsSettings
+    truth: list[Intervals]
+    num_clips: int
+    false_rate: float
+    trigger_rate: Floats
+
+    @staticmethod
+    def of(reference: Events, settings: PsdsSettings) -> "_Setting":
+        truth = [reference.intervals(tag) for tag in range(reference.num_tags)]
+        unit_us = settings.unit_s * US_PER_S
+        there_us = np.array([int((events.offset_us - events.onset_us).sum()) for events in truth])
+        others = np.count_nonzero(there_us) - 1
+        trigger_rate = np.zeros(len(truth))
+        if others > 0:
+            np.divide(settings.alpha_ct * unit_us / others, there_us, out=trigger_rate, where=there_us > 0)
+        false_rate = unit_us / max(int(reference.duration_us.sum()), 1)
+        return _Setting(settings, truth, reference.num_clips, false_rate, trigger_rate)
+
+    def triggered(self, tag: int) -> list[int]:
+        """The tags that a tag's detections can trigger."""
+        return [other for other in np.flatnonzero(self.trigger_rate).tolist() if other != tag]
+
+    def clips_of(self, tags: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Which clips have events of any of some tags, (clip,)."""
+        clips = np.zeros(self.num_clips, np.bool_)
+        for tag in tags:
+            clips[self.truth[tag].clip] = True
+        return clips
+
+
+def _point(tag: int, detections: Intervals, setting: _Setting) -> tuple[float, float]:
+    """A tag's share of events found and its effective rate, at one decision."""
+    shares, truth = setting.settings.shares, setting.truth[tag]
+    relevant = is_relevant(detections, truth, shares.dtc)
+    found = found_events(coverage(detections, truth, relevant), truth, shares.gtc)
+    rate = np.count_nonzero(~relevant) * setting.false_rate
+    for other in setting.triggered(tag):
+        triggering = ~relevant & is_relevant(detections, setting.truth[other], shares.cttc or 1.0)
+        rate += np.count_nonzero(triggering) * setting.trigger_rate[other]
+    return len(found) / max(len(truth.clip), 1), rate
+
+
+def _curve_of_scores(tag: int, scores: FramewiseScores, setting: _Setting) -> RateCurve:
+    """A tag's curve over all thresholds."""
+    shares, truth, e_max = setting.settings.shares, setting.truth[tag], setting.settings.e_max
+    own = runs(scores.line(tag, setting.clips_of([tag])))
+    curve = curve_of_tag(truth, own, count_steps(scores.line(tag)), shares)
+    low = int(np.flatnonzero(curve.false_positives * setting.false_rate <= e_max)[-1])
+    steps = [
+        Steps(curve.thresholds[1 : low + 1], np.diff(count[: low + 1]))
+        for count in (curve.true_positives, curve.false_positives)
+    ]
+    others = setting.triggered(tag)
+    if others:
+        # Triggers come and go where the other counts stay. Below the next threshold the rate is always too high.
+        above = curve.thresholds[low + 1] if low + 1 < len(curve.thresholds) else -np.inf
+        steps += _trigger_steps(tag, others, scores, above, setting)
+    _, (found, false, *triggers) = totals(*steps)
+    rate = false * setting.false_rate
+    for other, count in zip(others, triggers, strict=True):
+        rate += count * setting.trigger_rate[other]
+    return _staircase(found / curve.num_reference, rate, e_max)
+
+
+def _trigger_steps(
+    tag: int, others: Sequence[int], scores: FramewiseScores, above: float, setting: _Setting
+) -> list[Steps]:
+    """By how much the number of a tag's detections that trigger each of some others changes, at scores above some."""
+    line = scores.line(tag, setting.clips_of(others))
+    line.scores[line.scores <= above] = -np.inf  # separates, as the end of a clip does
+    detections, shares = runs(line), setting.settings.shares
+    wrong = ~is_relevant(detections.events, setting.truth[tag], shares.dtc)
+    return [
+        run_steps(detections, wrong & is_relevant(detections.events, setting.truth[other], shares.cttc or 1.0))
+        for other in others
+    ]
+
+
+def _staircase(found: Floats, rate: Floats, e_max: float) -> RateCurve:
+    """The points that find more than all of lower or equal rate."""
+    kept = rate <= e_max
+    found, rate = found[kept], rate[kept]
+    order = np.lexsort((-found, rate))
+    found, rate = found[order], rate[order]
+    best_before = np.append(-1.0, np.maximum.accumulate(found)[:-1])
+    higher = found > best_before
+    return RateCurve(rate[higher], found[higher])
+
+
+def _psds(curves: list[RateCurve | None], settings: PsdsSettings) -> Psds:
+    """The score of the tags' curves."""
+    by_tag = np.array([np.nan if curve is None else curve.mean(settings.e_max) for curve in curves])
+    there = [curve for curve in curves if curve is not None]
+    if not there:
+        return Psds(float("nan"), by_tag, None, curves)
+    rate = np.unique(np.concatenate([curve.rate for curve in there]))
+    found = np.stack([curve.at(rate) for curve in there])
+    effective = np.maximum(found.mean(axis=0) - settings.alpha_st * found.std(axis=0), 0.0)
+    curve = RateCurve(rate, effective)
+    return Psds(curve.mean(settings.e_max), by_tag, curve, curves)
