@@ -23,8 +23,9 @@ _USUAL: dict[str, tuple[Padding, float]] = {
     "resnet50": ("symmetric", 1e-5),
     "crnn_small": ("symmetric", 1e-5),
     "cnn_gru": ("symmetric", 1e-5),
+    "class_frame_resnet": ("symmetric", 1e-5),
 }
-PLAIN = ("resnet50", "crnn_small", "cnn_gru")
+PLAIN = ("resnet50", "crnn_small", "cnn_gru", "class_frame_resnet")
 """Backbones with symmetric padding only, and no stochastic depth."""
 
 

@@ -15,6 +15,7 @@ from earmark.errors import InputError
 from earmark.features import LogMel, fit_frames
 from earmark.files import ORDER, kind_of_folder, write_json, write_text
 from earmark.models.card import model_card
+from earmark.models.class_frame_resnet import ClassFrameResNet
 from earmark.models.cnn_gru import CnnGru
 from earmark.models.crnn import SmallCRNN
 from earmark.models.heads import HEADS, HeadOutput, mean_over_steps, valid_mask
@@ -47,6 +48,7 @@ BACKBONES: dict[str, Callable[[BackboneConfig], nn.Module]] = {
     "resnet50": lambda config: ResNet50(config.bn_eps),
     "crnn_small": lambda config: SmallCRNN(config.bn_eps),
     "cnn_gru": lambda config: CnnGru(config.bn_eps),
+    "class_frame_resnet": lambda config: ClassFrameResNet(config.bn_eps),
 }
 """Backbones by name. Each maps features (clip, 1, frame, mel) to an embedding (clip, step, channel), with
 ceil(frames / `stride_frames`) steps and `num_channels` channels."""

@@ -50,7 +50,8 @@ class ModelSettings(Settings):
     normalise: bool = Field(True, description="normalise features by the training split's mean and deviation")
     backbone: str = Field(
         "efficientnet_lite0",
-        description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small, cnn_gru",
+        description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small, cnn_gru, "
+        "class_frame_resnet",
     )
     pretrained: str | None = Field(
         "bundled", description="bundled (ImageNet, efficientnet_lite0 only), a timm safetensors file, or null: none"
