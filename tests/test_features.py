@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from earmark.errors import InputError
 from earmark.features import PRESETS, FrontEnd, LogMel, mel_filters, normalisation_from, one_clip
-from tests.reference.log_mel import psl_log_mel, psla_log_mel, staged_log_mel
+from tests.reference.log_mel import class_frame_log_mel, psl_log_mel, psla_log_mel, staged_log_mel
 
 RATE_HZ = 16000
 LENGTH = 8000
@@ -30,7 +30,7 @@ def changed(preset: str, **settings) -> FrontEnd:
     return FrontEnd.model_validate(PRESETS[preset].model_dump() | settings)
 
 
-RAW = {preset: LogMel(changed(preset, mean=0, std=1)) for preset in PRESETS}
+RAW = {preset: LogMel(changed(preset, mean=0, std=1, min_max=False)) for preset in PRESETS}
 
 
 def made_sounds() -> dict[str, np.ndarray]:
@@ -122,6 +122,36 @@ def test_psla_is_kaldi(sound):
 def test_staged_is_the_plain_float64_version(preset, exponent, sound):
     expected = staged_log_mel(SOUNDS[sound].astype(np.float64), exponent)
     assert_within_float32(features_of(preset, SOUNDS[sound]), expected, per_neper=exponent, atol=1e-3)
+
+
+@EVERY_SOUND
+def test_class_frame_is_the_plain_float64_version_scaled_to_the_clips_range(sound):
+    raw = features_of("class_frame", SOUNDS[sound])
+    expected = class_frame_log_mel(SOUNDS[sound].astype(np.float64))
+    # From frame 13 on the chirp, taken as of 44.1 kHz, is above all bands: what they hold is leaked from a tone that
+    # no band shows, and its rounding cannot be held against it.
+    told = 13 if sound == "chirp" else len(expected)
+    assert_within_float32(raw[:told], expected[:told], per_neper=2, atol=1e-3)
+    found = LogMel(PRESETS["class_frame"])(torch.from_numpy(SOUNDS[sound])[None])[0][0].numpy()
+    raw = raw.astype(np.float64)
+    width = raw.max() - raw.min()
+    np.testing.assert_allclose(found, (raw - raw.min()) / width if width else 0 * raw, rtol=0, atol=1e-5)
+
+
+def test_each_clip_has_a_range_of_its_own_and_is_filled_with_0():
+    batch, num_samples = batch_of(SOUNDS["noise"][:5000], 0.01 * SOUNDS["chirp"], SOUNDS["silence"][:4000], fill=0.5)
+    for features in (
+        LogMel(PRESETS["class_frame"])(batch, num_samples)[0],
+        whole_batch(PRESETS["class_frame"], batch, num_samples),
+    ):
+        torch.testing.assert_close(features.amax((1, 2)), torch.tensor([1.0, 1.0, 0.0]))
+        assert (features[0, 12:] == 0).all()
+        assert features.amin() == 0
+
+
+def test_ten_seconds_of_class_frame_are_1024_frames_as_printed():
+    assert LogMel(PRESETS["class_frame"]).num_frames(441_000) == 1024
+    assert (mel_filters(PRESETS["class_frame"]).sum(0) > 0).all()
 
 
 @pytest.mark.parametrize(("spectrum", "exponent"), [("power", 2), ("magnitude", 1)])
@@ -363,8 +393,8 @@ def test_psla_fills_with_0_or_as_the_reference_before_normalising():
 @EVERY
 def test_cutting_keeps_the_first_frames(preset):
     waveform = torch.from_numpy(SOUNDS["noise"])[None]
-    features, _ = LogMel(PRESETS[preset])(waveform)
-    cut, valid = LogMel(PRESETS[preset])(waveform, None, 6)
+    features, _ = RAW[preset](waveform)
+    cut, valid = RAW[preset](waveform, None, 6)
     assert valid.tolist() == [6]
     torch.testing.assert_close(cut, features[:, :6], rtol=0, atol=1e-5)
 
@@ -421,13 +451,16 @@ OTHER_VALUES = {
     "dynamic_range_db": 30.0,
     "mean": 1.0,
     "std": 2.0,
+    "min_max": {True: False},
     "pad": {"silence": "zero", "zero": "silence"},
     "pad_before_normalising": {False: True},
 }
 
 
-# One needs pad zero; the other is made up for by remove_frame_mean, but for short clips (below).
+# Some go with other settings alone; remove_mean is made up for by remove_frame_mean, but for short clips (below).
 WITHOUT_EFFECT = {
+    *((preset, "min_max") for preset in PRESETS if preset != "class_frame"),
+    *(("class_frame", name) for name in ("mean", "std", "pad", "log")),
     *((preset, "pad_before_normalising") for preset in PRESETS if preset != "psla"),
     ("psla", "remove_mean"),
 }
@@ -459,6 +492,7 @@ def test_removing_the_mean_keeps_the_filling_of_a_short_psla_clip_silent():
         ({"high_hz": 9000}, r"low_hz < high_hz <= 8000 \(half of rate_hz\) must hold, got 0 and 9000"),
         ({"low_hz": 8000}, r"low_hz < high_hz <= 8000 \(half of rate_hz\) must hold, got 8000 and 8000"),
         ({"pad_before_normalising": True}, "pad_before_normalising needs pad zero, got pad silence"),
+        ({"min_max": True}, "min_max needs pad zero, mean 0 and std 1"),
         ({"num_bands": 3}, "num_bands"),
         ({"std": 0}, "std"),
     ],

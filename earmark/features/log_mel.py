@@ -13,6 +13,8 @@ from earmark.features.front_end import FrontEnd, mel_filters
 from earmark.features.one_clip import INT16_SCALE, OneClip, half_window, hann_window, reflected
 from earmark.timing import frames_centred, frames_inside
 
+TINY = torch.finfo(torch.float32).tiny
+
 
 class LogMel(nn.Module):
     """Waveforms to log-mel features; a clip's come from its own valid samples only, on a CPU to the last bit.
@@ -108,6 +110,9 @@ class LogMel(nn.Module):
                 log_floor = max(log_floor, float(own.amax()) - self._log_range)
                 own.clamp_(min=log_floor)
             torch.add(shift, own, alpha=self._scale, out=own)
+            if self.settings.min_max:
+                low, high = torch.aminmax(own)
+                own.sub_(low).div_((high - low).clamp(min=TINY))
             features[clip, own_frames:] = self._fill(log_floor)
         return features
 
@@ -142,6 +147,10 @@ class LogMel(nn.Module):
         if self._log_range is not None:
             features = torch.maximum(features, features.amax((1, 2), keepdim=True) - self._log_range)
         features.mul_(self._scale).add_(self._shift)
+        if settings.min_max:
+            low = features.masked_fill(past_clip, math.inf).amin((1, 2), keepdim=True)
+            high = features.masked_fill(past_clip, -math.inf).amax((1, 2), keepdim=True)
+            features = (features - low) / (high - low).clamp(min=TINY)
         if settings.pad == "zero":
             features.masked_fill_(past_clip, self._fill(0.0))
         return features

@@ -42,12 +42,14 @@ NORMALISE_CLIPS = 500
 class ModelSettings(Settings):
     """The tagger that training begins with, unless it is given one."""
 
-    front_end: Literal["psl", "psla", "staged", "staged_power"] = Field(
+    front_end: Literal["psl", "psla", "staged", "staged_power", "class_frame"] = Field(
         "psl",
         description="psl (64 mels), psla (128 mels), both 16 kHz; staged (80 mels of magnitudes), staged_power "
-        "(of powers), both 44.1 kHz",
+        "(of powers), class_frame (64 mels, each clip from 0 to 1), all 44.1 kHz",
     )
-    normalise: bool = Field(True, description="normalise features by the training split's mean and deviation")
+    normalise: bool = Field(
+        True, description="normalise features by the training split's mean and deviation (but class_frame's)"
+    )
     backbone: str = Field(
         "efficientnet_lite0",
         description="efficientnet_lite0, _b0, _b1 or _b2, mobilenetv2, resnet50, crnn_small, cnn_gru, "
@@ -124,7 +126,8 @@ def new_tagger(
     front_end = PRESETS[settings.front_end]
     if settings.pad_before_normalising:
         front_end = front_end.model_copy(update={"pad_before_normalising": True})
-    if settings.normalise:
+    # A front end that scales each clip by itself leaves nothing to normalise.
+    if settings.normalise and not front_end.min_max:
         front_end = normalised(front_end, pack, clips, length_s, seed)
     tagger = Tagger(settings.tagger_config(vocabulary, front_end, length_s))
     if settings.pretrained is not None:

@@ -83,3 +83,18 @@ def staged_log_mel(clip, exponent=1):
         spectrum = np.abs(np.fft.rfft(heard, num_points)) ** exponent
         rows.append([math.log(max(sum(band * spectrum), 1e-10)) for band in np.array(bands)])
     return np.array(rows)
+
+
+def class_frame_log_mel(clip):
+    """Natural logarithms, (frame, 64), before each clip is scaled, of a clip in [-1, 1] at 44.1 kHz (NEC 2019)."""
+    rate, size, hop, num_mels, num_points = 44100, 882, 431, 64, 1024
+    window = np.array([0.5 - 0.5 * math.cos(2 * math.pi * i / size) for i in range(size)])
+    edges = [mel_to_hertz(hertz_to_mel(16000) * i / (num_mels + 1)) for i in range(num_mels + 2)]
+    bands = [[triangle(k * rate / num_points, *edges[m : m + 3]) for k in range(513)] for m in range(num_mels)]
+    rows = []
+    for frame in range(1 + len(clip) // hop):
+        first = frame * hop - size // 2
+        heard = window * [sample_at(clip, first + i) for i in range(size)]
+        power = np.abs(np.fft.rfft(heard, num_points)) ** 2
+        rows.append([math.log(max(sum(band * power), 1e-10)) for band in np.array(bands)])
+    return np.array(rows)
