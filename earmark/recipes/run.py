@@ -39,15 +39,20 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     values["precision"] = resolve_precision(values["precision"], request.device)
     parts = _parts(request)
     splits = union_of(parts) if parts else _splits(request)
-    record = _record(recipe, request, values)
+    record, is_new = _record(recipe, request, values), not request.run.exists()
     _open_run(request, record)
-    if (request.run / "model" / "config.json").is_file():
-        log.info("%s is done", request.run)
-    elif parts:
-        same = {**overrides, "precision": values["precision"]}
-        train_folds(lambda fold: run_recipe(recipe, fold, same), request, parts, recipe.fold_mean)
-    else:
-        _train(recipe, request, splits, values, record)
+    try:
+        if (request.run / "model" / "config.json").is_file():
+            log.info("%s is done", request.run)
+        elif parts:
+            same = {**overrides, "precision": values["precision"]}
+            train_folds(lambda fold: run_recipe(recipe, fold, same), request, parts, recipe.fold_mean)
+        else:
+            _train(recipe, request, splits, values, record)
+    except InputError:
+        if is_new:
+            _remove_unless_begun(request.run)
+        raise
     return splits
 
 
@@ -219,6 +224,13 @@ def _is_left_of_folds(folds: Path, *, goes_on: bool) -> bool:
     if not all(path.match("fold-*") for path in folds.glob("*")):
         return False
     return goes_on or not any(path.suffix in (".safetensors", ".npy") for path in folds.rglob("*"))
+
+
+def _remove_unless_begun(run: Path) -> None:
+    """Removes a folder in which there are records of a run alone: what was asked for was refused before any work."""
+    records = {"settings.json", "environment.json", "data.json"}
+    if {path.name for path in run.rglob("*") if path.is_file()} <= records:
+        shutil.rmtree(run)
 
 
 def _told(run: Path) -> Any:

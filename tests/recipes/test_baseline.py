@@ -108,11 +108,11 @@ def test_a_first_try_that_failed_does_not_block_the_corrected_one(
     assert load_model(tmp_path / "run").config.trained_on["labels"] == "given"
 
 
-def test_a_run_that_failed_before_its_first_checkpoint_begins_again(small_dataset: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_refused_before_any_work_leaves_no_folder(small_dataset: Path, tmp_path: Path) -> None:
     asked = {"dataset": open_dataset(small_dataset), "run": tmp_path / "run", "test_fold": 1, "validation_fold": 2}
     with pytest.raises(InputError, match="safetensors"):
         run_recipe(find_recipe("baseline"), Request(**asked), SMALL | {"backbone": "mobilenetv2", "pretrained": "no"})
-    assert (tmp_path / "run" / "settings.json").exists()
+    assert not (tmp_path / "run").exists()
     run_recipe(find_recipe("baseline"), Request(**asked), SMALL)
 
 

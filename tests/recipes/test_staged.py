@@ -184,7 +184,11 @@ def test_a_split_too_small_to_scale_by_is_named_before_training(noisy: Dataset, 
     request = Request(dataset=noisy, run=tmp_path / "run", validation_fold=2)
     with pytest.raises(InputError, match=r"the test split .* at least 2 clips to scale scores by, found 0; .*=none"):
         run_recipe(STAGED, request, {**SMALL, "postprocess_on": "test"})
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()  # what was there before stays
+    with pytest.raises(InputError, match="at least 2 clips"):
+        run_recipe(STAGED, request, {**SMALL, "postprocess_on": "test"})
+    assert (tmp_path / "run").is_dir()
 
 
 def test_without_stages_on_unverified_clips_the_advice_can_be_followed():
@@ -215,6 +219,7 @@ def test_every_head_and_rule_runs(noisy: Dataset, tmp_path: Path, head: str, rul
 def test_a_data_set_that_says_nothing_of_verified_labels_is_told_what_to_do(small_dataset: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"says so of no clip; import it with a column verified .* train baseline"):
         trained(open_dataset(small_dataset), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_second_stage_needs_clips_that_are_not_verified(small_dataset: Path, tmp_path: Path):
