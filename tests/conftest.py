@@ -6,9 +6,14 @@ from pathlib import Path
 # One thread a test process: tests run side by side, and results must not depend on how many cores there are.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
+
+# How long an example takes depends on what else the machine does: no test fails for that.
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 RATE_HZ = 16000
 TAGS = ("Click", "Noise", "Tone")

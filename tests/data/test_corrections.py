@@ -412,7 +412,7 @@ def made_of(said, folder):
     return made(folder, {clip: {"labelled": "strong"} for clip in "abc"}, rows)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(before=statements, after=statements, named=st.sets(st.sampled_from("abc"), min_size=1), data=st.data())
 def test_what_a_table_says_is_in_force_afterwards(tmp_path_factory, before, after, named, data):
     folder = tmp_path_factory.mktemp("set")
@@ -437,7 +437,7 @@ def test_what_a_table_says_is_in_force_afterwards(tmp_path_factory, before, afte
     assert {spelled(key) for key in wanted if key in before} <= exact
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     before=statements,
     rows=st.dictionaries(
@@ -463,7 +463,7 @@ def test_corrections_change_what_they_name_and_nothing_else(tmp_path_factory, be
     assert {(*row[:2], *row[3:]): row[2] for row in in_force(dataset)} == {spelled(key): v for key, v in wanted.items()}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     clips=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 12)), min_size=1, max_size=6, unique=True),
     events=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=8),

@@ -252,7 +252,7 @@ def sources(draw):
     return clips, sorted(labels), draw(lengths), draw(st.one_of(st.none(), lengths))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(sources())
 def test_a_cut_is_what_a_plain_loop_makes(source):
     clips, labels, clip_us, hop_us = source

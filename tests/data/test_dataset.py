@@ -293,7 +293,7 @@ def plainly_in_force(layers):
     return {said: value for said, value in holds.items() if value > 0}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(LAYER, min_size=1, max_size=4))
 def test_labels_in_force_against_a_plain_loop(layers):
     clips = clip_table()

@@ -108,7 +108,7 @@ def test_a_file_that_went_away_is_like_none(tmp_path, monkeypatch, size):
     assert first_of_same(tmp_path, paths, found).tolist() == [0, 1, 2, 2]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(contents=st.lists(st.binary(max_size=6).map(lambda ends: ends[:2] + bytes(8) + ends[2:]), max_size=12))
 def test_a_plain_comparison_finds_the_same(tmp_path_factory, contents):
     folder = tmp_path_factory.mktemp("files")

@@ -105,7 +105,7 @@ def test_a_validation_draw_does_not_depend_on_the_order_of_rows(tmp_path):
     assert other.validation.tolist() != splits.validation.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=200), st.integers(0, 5))
 def test_a_validation_draw_never_divides_a_group(tmp_path_factory, groups, seed):
     names = [f"g{group}" for group in groups]
@@ -205,7 +205,7 @@ def dealt_out(groups, sizes, num_folds):
     return folds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 12), min_size=6, max_size=80), st.integers(2, 4), st.integers(0, 3))
 def test_cross_validation_validates_on_every_training_clip_once(tmp_path_factory, groups, num_folds, seed):
     names = [f"g{group}" for group in groups]

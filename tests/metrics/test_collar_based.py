@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import InputError
@@ -34,7 +34,6 @@ def table(counts):
     return np.stack([counts.true_positives, counts.false_positives, counts.num_reference], axis=2).tolist()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), unique=True, max_size=11), st.data())
 def test_matching_is_the_greatest_while_detections_come_and_go(allowed, data):
     fits = {one: [other for first, other in allowed if first == one] for one, _ in allowed}
@@ -51,7 +50,6 @@ def test_matching_is_the_greatest_while_detections_come_and_go(allowed, data):
         assert len({detection for detection, _ in pairs}) == len(pairs)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(events_of(4_000_000, 6), events_of(4_000_000, 6)), min_size=1, max_size=2), COLLARS)
 def test_equals_every_pairing_tried(pairs, collars):
     clips = [Clip(4_000_000, [], [events], []) for events, _ in pairs]
@@ -60,7 +58,6 @@ def test_equals_every_pairing_tried(pairs, collars):
     assert table(collar_based_counts(ours(clips), ours(clips, decided), collars)) == expected
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), COLLARS)
 def test_curves_equal_the_plain_version_at_every_threshold(clips, collars):
     curves = collar_based_curves(ours(clips), our_scores(clips), collars)
@@ -140,7 +137,6 @@ def scored(reference, decided, collars=DCASE_COLLARS):
     return detection_scores(collar_based_counts(reference, decided, collars))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_bounds_and_wider_collars(seed):
     reference, scores = random_case(num_clips=3, num_tags=2, num_frames=20, seed=seed)
@@ -153,7 +149,6 @@ def test_bounds_and_wider_collars(seed):
     assert (wider.true_positives >= result.true_positives).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_names_and_the_time_of_day_do_not_matter(seed):
     reference, scores = random_case(num_clips=3, num_tags=2, num_frames=20, seed=seed)
@@ -167,7 +162,6 @@ def test_names_and_the_time_of_day_do_not_matter(seed):
     np.testing.assert_array_equal(later.f1, result.f1)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_false_positive_never_raises_precision_or_f1(seed):
     reference, scores = random_case(num_clips=3, num_tags=2, num_frames=20, seed=seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import InputError
@@ -41,7 +41,6 @@ def test_overlapping_events_of_one_tag_become_one_and_touching_ones_stay_two():
     assert events.num_merged == 3
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 20), st.integers(1, 8)), max_size=12))
 def test_merging_keeps_the_time_that_is_covered(rows):
     columns = np.array(rows, dtype=int).reshape(-1, 4).T

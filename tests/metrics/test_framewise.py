@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.data.frames import events_from_frames
@@ -17,7 +17,6 @@ def listed(events, clip, tag):
     return list(zip(events.onset_us[own].tolist(), events.offset_us[own].tolist(), strict=True))
 
 
-@settings(deadline=None)
 @given(clips_with_scores())
 def test_decisions_equal_the_plain_ones(clips):
     scores = our_scores(clips)
@@ -28,7 +27,6 @@ def test_decisions_equal_the_plain_ones(clips):
                 assert listed(events, number, tag) == decoded(clip, tag, threshold)
 
 
-@settings(deadline=None)
 @given(clips_with_scores())
 def test_runs_that_stand_are_the_decided_events(clips):
     scores = our_scores(clips)
@@ -46,7 +44,6 @@ def test_runs_that_stand_are_the_decided_events(clips):
             assert times == expected
 
 
-@settings(deadline=None)
 @given(clips_with_scores())
 def test_the_number_of_events_at_every_threshold(clips):
     scores = our_scores(clips)
@@ -57,7 +54,6 @@ def test_the_number_of_events_at_every_threshold(clips):
             assert count[point] == sum(len(decoded(clip, tag, threshold)) for clip in clips)
 
 
-@settings(deadline=None)
 @given(clips_with_scores(max_clips=5), st.lists(st.booleans(), min_size=5, max_size=5))
 def test_a_line_of_some_clips_is_that_of_the_others_left_out(clips, kept):
     scores, chosen = our_scores(clips), np.array(kept[: len(clips)])

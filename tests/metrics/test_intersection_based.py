@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import InputError
@@ -23,7 +23,6 @@ def table(counts):
     return np.stack([counts.true_positives, counts.false_positives, counts.num_reference], axis=2).tolist()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(events_of(5_000_000), events_of(5_000_000)), min_size=1, max_size=3), SHARES)
 def test_equals_the_plain_version(pairs, shares):
     clips = [Clip(5_000_000, [], [events], []) for events, _ in pairs]
@@ -32,7 +31,6 @@ def test_equals_the_plain_version(pairs, shares):
     assert table(intersection_based_counts(ours(clips), ours(clips, decided), shares)) == expected
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), SHARES)
 def test_curves_equal_the_plain_version_at_every_threshold(clips, shares):
     curves = intersection_based_curves(ours(clips), our_scores(clips), shares)
@@ -58,7 +56,6 @@ def test_curves_are_the_counts_of_the_decisions(shares):
             assert curve.counts_at(threshold) == (result.true_positives[tag], result.false_positives[tag])
 
 
-@settings(deadline=None)
 @given(events_of(5_000_000), events_of(5_000_000), st.sampled_from([0.1, 0.3, 0.7, 1.0]))
 def test_relevance_is_time_within_events(events, decided, share):
     truth, found = (ours([Clip(5_000_000, [], [some], [])]).intervals(0) for some in (events, decided))
@@ -92,7 +89,6 @@ def test_a_share_that_is_just_met_counts():
     assert counted([(0, 10)], [(0, 6.999999)], Shares(0.7, 0.7)) == (0, 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_properties(seed):
     reference, scores = random_case(num_clips=3, num_tags=2, num_frames=20, seed=seed)

@@ -33,14 +33,12 @@ def plainly(clips, s):
     return plain_psds(points, s.alpha_st, s.e_max) if tags else np.nan
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), SETTINGS)
 def test_equals_the_plain_version(clips, s):
     result = psds(ours(clips), our_scores(clips), s)
     assert result.value == pytest.approx(plainly(clips, s), abs=1e-9, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), SETTINGS)
 def test_decisions_at_every_threshold_give_the_exact_score(clips, s):
     reference, scores = ours(clips), our_scores(clips)
@@ -84,7 +82,7 @@ def test_perfect_scores_give_1_and_none_give_0():
 
 
 @given(st.integers(0, 10_000), st.sampled_from([PSDS_1, PSDS_2]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_properties(seed, base):
     reference, scores = random_case(num_clips=4, num_tags=3, num_frames=20, seed=seed)
     assume(len(reference))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import InputError
@@ -18,7 +18,6 @@ def table(counts):
     return np.stack([counts.true_positives, counts.false_positives, counts.num_reference], axis=2).tolist()
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), LENGTHS_S)
 def test_equals_the_plain_version(clips, segment_s):
     tags, length_us = range(len(clips[0].events)), round(segment_s * 1e6)
@@ -30,7 +29,6 @@ def test_equals_the_plain_version(clips, segment_s):
     assert table(segment_based_counts(ours(clips), ours(clips, decided), segment_s=segment_s)) == expected
 
 
-@settings(deadline=None)
 @given(clips_with_scores(), LENGTHS_S)
 def test_curves_are_the_counts_of_the_decisions_at_every_threshold(clips, segment_s):
     reference, scores = ours(clips), our_scores(clips)

@@ -35,7 +35,7 @@ def plainly(values, clip_of_chunk, scores, threshold):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), block=st.integers(1, 12), threshold=st.sampled_from([0.25, 0.5, 1.0]))
 def test_unions_are_those_of_loops_whatever_the_blocks(seed, block, threshold):
     draw = np.random.default_rng(seed)

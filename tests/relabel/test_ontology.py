@@ -35,7 +35,7 @@ def plainly(has, scores, children, ancestors, types, threshold):
     return added
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     types=st.sampled_from(["type_1", "type_2", "both"]),

@@ -76,7 +76,7 @@ def put(work, path):
     path.symlink_to(work / "one.wav")
 
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 names = st.text(st.sampled_from("ab-_0 'é,"), min_size=1, max_size=6).filter(lambda name: name == name.strip())
 events = st.lists(
     st.tuples(st.sampled_from(TAGS), st.integers(0, 1999), st.integers(1, 2000)).map(

@@ -150,7 +150,7 @@ def as_set(statements):
     return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data(), corruptions(), st.integers(0, 3))
 def test_what_is_planted_is_what_the_truth_undoes(drawn, chosen, seed):
     true = true_labels(*drawn, keep_fold=1)
@@ -190,7 +190,7 @@ def test_what_is_planted_is_what_the_truth_undoes(drawn, chosen, seed):
             }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data(), corruptions())
 @example((clip_table(8, fold=[None] * 8), [(clip, "Dog") for clip in range(7)]), CorruptSettings(missing_rate=0.5))
 def test_rates_are_exact(drawn, chosen):
@@ -227,7 +227,7 @@ def test_rates_are_exact(drawn, chosen):
             assert TAGS[other] in chosen.wrong_pairs[TAGS[tag]]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=data(), chosen=corruptions())
 def test_the_data_set_made_says_what_is_true_in_its_truth_layer_alone(drawn, chosen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
@@ -496,7 +496,7 @@ def test_what_has_a_long_tail_already_is_thinned_little(tmp_path):
     assert reached[0] == 80
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sets(st.integers(0, 4), max_size=3), min_size=1, max_size=40), st.sampled_from([2.0, 10.0]))
 def test_no_single_clip_s_drop_brings_a_long_tail_nearer(tags_of_clips, ratio):
     pair = np.array([[clip, tag] for clip, tags in enumerate(tags_of_clips) for tag in sorted(tags)], np.int64)

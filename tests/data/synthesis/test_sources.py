@@ -40,7 +40,7 @@ made_up_clips = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(clips=made_up_clips, seed=st.integers(0, 2**40), has_splits=st.booleans())
 def test_groups_never_cross_splits(clips, seed, has_splits):
     groups, tags, splits, usable = zip(*clips, strict=True)

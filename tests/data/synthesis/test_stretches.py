@@ -114,7 +114,7 @@ def slow_parts(waveform, rate_hz):
     return parts[longer[0] : longer[-1] + 1] if longer else parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pieces=st.lists(st.tuples(st.integers(1, 3000), st.sampled_from([None, -15, -25, -44, -60, -85])), max_size=8),
     seed=st.integers(0, 9),
@@ -127,7 +127,7 @@ def test_parts_are_those_of_a_plain_loop(pieces, seed):
     assert (found[1:, 0] > found[:-1, 1]).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pieces=st.lists(st.tuples(st.integers(1, 3000), st.sampled_from([None, -15, -25, -40, -44])), min_size=1),
     longest=st.integers(int(SHORTEST_CUT_S * RATE_HZ), 12_000),
@@ -177,7 +177,7 @@ def test_barks_are_apart_and_digital_silence_is_none(esc10):
 spans = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(spans=spans, length=st.integers(1, 70), max_overlap=st.integers(1, 3), seed=st.integers(0, 99))
 def test_free_onsets_are_those_of_a_search(spans, length, max_overlap, seed):
     placed = np.array([(onset, onset + size) for onset, size in spans], np.int64).reshape(-1, 2)
@@ -192,7 +192,7 @@ def test_free_onsets_are_those_of_a_search(spans, length, max_overlap, seed):
     assert drawn in expected if expected else drawn is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(spans=spans, max_overlap=st.integers(1, 3))
 def test_free_gaps_are_those_of_a_search(spans, max_overlap):
     placed = np.array([(onset, onset + size) for onset, size in spans], np.int64).reshape(-1, 2)
