@@ -21,7 +21,7 @@ from earmark.figures import write_figure
 from earmark.files import write_json
 from earmark.metrics.bootstrap import TagIntervals, bootstrap
 from earmark.metrics.tagging import average_precision_and_roc_auc, lwlrap, macro_f1, mean_over_tags, roc_auc
-from earmark.models.ensemble import Model, configs_of, open_model
+from earmark.models.ensemble import Model, open_model, taggers_of
 from earmark.scores.predict import FloatArray, clip_scores
 from earmark.scores.split_rows import split_rows
 from earmark.tag_map import TagMap, read_tag_map
@@ -61,7 +61,8 @@ def evaluate_model(
     else:
         shared = read_tag_map(tag_map, dataset.vocabulary, Vocabulary(tagger.config.vocabulary))
     rows = split_rows(tagger.trained_on(), dataset, split)
-    if any(each.score_range is not None and each.score_range.on == split for each in configs_of(tagger)):
+    ranges = [each.config.score_range for each in taggers_of(tagger)]
+    if any(each is not None and each.on == split for each in ranges):
         log.warning("the model's scores are scaled by those of its %s split: figures on it may flatter it", split)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
     result = evaluate(tagger, dataset, pack, rows, split=split, layer=layer, tag_map=shared, device=device, seed=seed)

@@ -16,7 +16,7 @@ from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import blocks
 from earmark.errors import InputError, first_few
 from earmark.files import written_aside
-from earmark.models.ensemble import Ensemble, Model
+from earmark.models.ensemble import Ensemble, Model, taggers_of
 from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.prefetch import prefetched
 from earmark.scores.scorer import whole_s, window_samples
@@ -213,8 +213,7 @@ class RecordingTagger:
 
 def _refuse_range_of_test(model: Model) -> None:
     """A recording by itself is no test split: its scores would depend on clips that have nothing to do with it."""
-    taggers = model.taggers if isinstance(model, Ensemble) else [model]
-    ranges = [tagger.config.score_range for tagger in taggers]
+    ranges = [tagger.config.score_range for tagger in taggers_of(model)]
     found = [str(number) for number, each in enumerate(ranges, start=1) if each is not None and each.on == "test"]
     if found:
         which = f"member {first_few(found)} of this ensemble" if isinstance(model, Ensemble) else "this model"

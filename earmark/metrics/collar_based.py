@@ -86,9 +86,7 @@ def collar_based_curves(
     curves = []
     for tag in range(reference.num_tags):
         truth = reference.intervals(tag)
-        with_truth = np.zeros(reference.num_clips, np.bool_)
-        with_truth[truth.clip] = True
-        found = _found_steps(truth, runs(scores.line(tag, with_truth)), collars)
+        found = _found_steps(truth, runs(scores.line(tag, truth.clip)), collars)
         lost = Steps(found.score, -found.change)
         curves.append(curve_from_steps([found], [count_steps(scores.line(tag)), lost], len(truth.clip)))
     return curves

@@ -77,8 +77,8 @@ class FramewiseScores:
         in_clip[ends] = np.where(last_to_end, self.duration_us, in_clip[ends])
         return np.append(np.int64(0), in_clip + starts(self.duration_us)[self.clip[1:]])
 
-    def line(self, tag: int, clips: Bools | None = None) -> Line:
-        """A tag's scores of all clips, or of those where `clips` (clip,) is True; half precision as single."""
+    def line(self, tag: int, clips: Ints | None = None) -> Line:
+        """A tag's scores of all clips, or of those that `clips` names, once or more; half precision as single."""
         column = self.scores[:, tag]
         if column.dtype == np.float16:
             column = column.astype(np.float32)
@@ -86,7 +86,9 @@ class FramewiseScores:
             scores = np.full(len(self.clip), -np.inf, column.dtype)
             scores[self._frame_places] = column
             return Line(scores, self.clip, self.edge_us)
-        kept = np.append(True, clips[self.clip[1:]])
+        is_named = np.zeros(len(self.num_frames), np.bool_)
+        is_named[clips] = True
+        kept = np.append(True, is_named[self.clip[1:]])
         is_frame = np.zeros(len(self.clip), np.bool_)
         is_frame[self._frame_places] = True
         scores = np.full(np.count_nonzero(kept), -np.inf, column.dtype)

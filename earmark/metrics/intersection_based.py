@@ -96,9 +96,7 @@ def intersection_based_curves(reference: Events, scores: FramewiseScores, shares
     curves = []
     for tag in range(reference.num_tags):
         truth = reference.intervals(tag)
-        with_truth = np.zeros(reference.num_clips, np.bool_)
-        with_truth[truth.clip] = True
-        detections = runs(scores.line(tag, with_truth))
+        detections = runs(scores.line(tag, truth.clip))
         curves.append(curve_of_tag(truth, detections, count_steps(scores.line(tag)), shares))
     return curves
 

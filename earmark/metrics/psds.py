@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import InputError
 from earmark.metrics.curves import Steps, totals
@@ -170,7 +169,6 @@ class _Setting:
 
     settings: PsdsSettings
     truth: list[Intervals]
-    num_clips: int
     false_rate: float
     trigger_rate: Floats
 
@@ -184,18 +182,11 @@ class _Setting:
         if others > 0:
             np.divide(settings.alpha_ct * unit_us / others, there_us, out=trigger_rate, where=there_us > 0)
         false_rate = unit_us / max(int(reference.duration_us.sum()), 1)
-        return _Setting(settings, truth, reference.num_clips, false_rate, trigger_rate)
+        return _Setting(settings, truth, false_rate, trigger_rate)
 
     def triggered(self, tag: int) -> list[int]:
         """The tags that a tag's detections can trigger."""
         return [other for other in np.flatnonzero(self.trigger_rate).tolist() if other != tag]
-
-    def clips_of(self, tags: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Which clips have events of any of some tags, (clip,)."""
-        clips = np.zeros(self.num_clips, np.bool_)
-        for tag in tags:
-            clips[self.truth[tag].clip] = True
-        return clips
 
 
 def _point(tag: int, detections: Intervals, setting: _Setting) -> tuple[float, float]:
@@ -213,7 +204,7 @@ def _point(tag: int, detections: Intervals, setting: _Setting) -> tuple[float, f
 def _curve_of_scores(tag: int, scores: FramewiseScores, setting: _Setting) -> RateCurve:
     """A tag's curve over all thresholds."""
     shares, truth, e_max = setting.settings.shares, setting.truth[tag], setting.settings.e_max
-    own = runs(scores.line(tag, setting.clips_of([tag])))
+    own = runs(scores.line(tag, truth.clip))
     curve = curve_of_tag(truth, own, count_steps(scores.line(tag)), shares)
     low = int(np.flatnonzero(curve.false_positives * setting.false_rate <= e_max)[-1])
     steps = [
@@ -236,7 +227,7 @@ def _trigger_steps(
     tag: int, others: Sequence[int], scores: FramewiseScores, above: float, setting: _Setting
 ) -> list[Steps]:
     """By how much the number of a tag's detections that trigger each of some others changes, at scores above some."""
-    line = scores.line(tag, setting.clips_of(others))
+    line = scores.line(tag, np.concatenate([setting.truth[other].clip for other in others]))
     line.scores[line.scores <= above] = -np.inf  # separates, as the end of a clip does
     detections, shares = runs(line), setting.settings.shares
     wrong = ~is_relevant(detections.events, setting.truth[tag], shares.dtc)

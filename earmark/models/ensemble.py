@@ -122,14 +122,14 @@ def open_model(folder: Path) -> Model:
     return Ensemble([load_model(folder / name) for name in listed.members], listed.mean).eval()
 
 
-def configs_of(model: Model) -> list[TaggerConfig]:
-    """The settings of a tagger, or of each member of an ensemble."""
-    return [tagger.config for tagger in (model.taggers if isinstance(model, Ensemble) else [model])]
+def taggers_of(model: Model) -> list[Tagger]:
+    """The tagger, or the members of an ensemble."""
+    return model.taggers if isinstance(model, Ensemble) else [model]
 
 
 def drop_score_range(model: Model) -> None:
     """From now on the model's scores, or its members', are as they are: not scaled by their range on some clips."""
-    for tagger in model.taggers if isinstance(model, Ensemble) else [model]:
+    for tagger in taggers_of(model):
         tagger.config = tagger.config.model_copy(update={"score_range": None})
 
 

@@ -25,12 +25,17 @@ def score_range(scores: FloatArray, on: Literal["validation", "test"]) -> ScoreR
     >>> score_range(np.array([[0.5, 0.25], [0.75, 0.25]]), "validation").high
     (0.75, 0.25)
     """
-    if len(scores) < 2:
+    refuse_few(len(scores), on)
+    return ScoreRange(on=on, low=tuple(scores.min(axis=0).tolist()), high=tuple(scores.max(axis=0).tolist()))
+
+
+def refuse_few(num_clips: int, on: str) -> None:
+    """Raises InputError unless a split has clips enough to scale scores by."""
+    if num_clips < 2:
         raise InputError(
-            f"the {on} split must hold at least 2 clips to scale scores by, found {len(scores)}; add clips to it, or "
+            f"the {on} split must hold at least 2 clips to scale scores by, found {num_clips}; add clips to it, or "
             "train with --set postprocess_on=none"
         )
-    return ScoreRange(on=on, low=tuple(scores.min(axis=0).tolist()), high=tuple(scores.max(axis=0).tolist()))
 
 
 def scaled(scores: torch.Tensor, to_unit: ScoreRange | None) -> torch.Tensor:

@@ -13,7 +13,7 @@ from earmark.data.packs import Pack
 from earmark.data.sampling import Order, half_and_half, in_passes
 from earmark.errors import InputError
 from earmark.features import ClipFrames
-from earmark.models.score_range import score_range
+from earmark.models.score_range import refuse_few, score_range
 from earmark.models.tagger import Tagger
 from earmark.recipes.job import BoolArray, Job
 from earmark.scores.predict import clip_scores
@@ -116,12 +116,8 @@ class Fitting(Settings):
 
 def refuse_few_to_scale_by(job: Job[Any], pack: Pack, on: ScaledOn) -> None:
     """Raises InputError where scores could not be scaled in the end; said before training."""
-    count = len(whole_clips(pack, job.splits.by_name()[on])) if on != "none" else 2
-    if count < 2:
-        raise InputError(
-            f"the {on} split of {job.request.dataset.name} must hold at least 2 clips to scale scores by, found "
-            f"{count}; train with --set postprocess_on=none, or give it clips"
-        )
+    if on != "none":
+        refuse_few(len(whole_clips(pack, job.splits.by_name()[on])), on)
 
 
 def scaled(job: Job[Any], tagger: Tagger, pack: Pack, on: ScaledOn) -> Tagger:

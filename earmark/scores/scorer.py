@@ -10,7 +10,7 @@ import torch
 
 from earmark.data.chunking import Chunking
 from earmark.errors import InputError
-from earmark.models.ensemble import Ensemble, Model
+from earmark.models.ensemble import Ensemble, Model, taggers_of
 from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
 from earmark.timing import samples_from_seconds
 
@@ -137,8 +137,8 @@ def _check(scores: torch.Tensor, shape: tuple[int, int], name: str) -> None:
 
 def _digest_of(model: Model) -> str:
     """A short name of a model by its settings and weights, wherever it is kept."""
-    taggers, mean = (model.taggers, model.mean) if isinstance(model, Ensemble) else ([model], "")
-    about = "\n".join([mean, *(tagger.config.model_dump_json() for tagger in taggers)])
+    mean = model.mean if isinstance(model, Ensemble) else ""
+    about = "\n".join([mean, *(tagger.config.model_dump_json() for tagger in taggers_of(model))])
     sha = hashlib.sha256(about.encode())
     for name, tensor in sorted(model.state_dict().items()):
         sha.update(name.encode())

@@ -30,11 +30,13 @@ def write_label_audit(run: Path, dataset: Dataset, layer: str, selection: Select
     """
     labels, tags = dataset.labels(layer), np.array(dataset.vocabulary.tags, object)
     # A clip without tags may have been the partner of one with: it has no label that could be wrong.
-    rows = np.array([row for row in np.flatnonzero(selection.seen) if (labels.rows(np.array([row])) >= 0.5).any()], int)
+    judged = np.flatnonzero(selection.seen)
+    given = {row: "; ".join(tags[labels.rows(np.array([row]))[0] >= 0.5]) for row in judged}
+    rows = np.array([row for row in judged if given[row]], np.int64)
     audit = pa.table(
         {
             "clip": pa.array(dataset.clips["clip"].take(pa.array(rows)).to_pylist(), pa.string()),
-            "tags": pa.array(["; ".join(tags[labels.rows(np.array([row]))[0] >= 0.5]) for row in rows], pa.string()),
+            "tags": pa.array([given[row] for row in rows], pa.string()),
             "judged": selection.seen[rows],
             "dropped": selection.dropped[rows],
             "mean_rank": selection.rank_sum[rows] / selection.seen[rows],

@@ -57,7 +57,7 @@ class Selection:
 
     Attributes:
         threshold: of the rule `threshold`; None before its first batch with ranked clips.
-        seen, dropped: how often each clip was ranked, and dropped, int64 (clip,).
+        seen: how often each clip was ranked, int64 (clip,).
         rank_sum: sum of each clip's ranks, float64 (clip,); a rank is the share of the ranked clips of the batch with
             no larger loss, so 1 is the largest.
         drops: every drop as (step, row of the clip), in their order; both clips of a mixture are there.
@@ -72,7 +72,6 @@ class Selection:
         self.k = settings.k_of(batch_size)
         self.threshold: float | None = None
         self.seen = np.zeros(len(verified), np.int64)
-        self.dropped = np.zeros(len(verified), np.int64)
         self.rank_sum = np.zeros(len(verified), np.float64)
         self.drops: list[tuple[int, int]] = []
         self.cutoffs: list[tuple[int, float]] = []
@@ -125,10 +124,15 @@ class Selection:
             rows = index[places]
             here = rows >= 0
             np.add.at(self.seen, rows[here], 1)
-            np.add.at(self.dropped, rows[here], drops[places][here])
             np.add.at(self.rank_sum, rows[here], rank[here])
             self.drops.extend((step, int(row)) for row in rows[drops[places] & here])
         self._recent += int(drops.sum()), len(places)
+
+    @property
+    def dropped(self) -> IntArray:
+        """How often each clip was dropped, int64 (clip,)."""
+        rows = np.array([row for _, row in self.drops], np.int64)
+        return np.bincount(rows, minlength=len(self.verified)).astype(np.int64)
 
     def since_last(self) -> dict[str, float | None]:
         """The threshold, and the share dropped of the clips that were ranked since this was last asked."""
@@ -145,7 +149,6 @@ class Selection:
         arrays = {
             "threshold": np.float64(threshold),
             "seen": self.seen,
-            "dropped": self.dropped,
             "rank_sum": self.rank_sum,
             "recent": self._recent,
             "drop_step": drops[:, 0],
@@ -159,8 +162,6 @@ class Selection:
         """Puts back what `state` gave."""
         threshold = float(state["threshold"])
         self.threshold = None if np.isnan(threshold) else threshold
-        self.seen, self.dropped, self.rank_sum, self._recent = (
-            state[name].numpy().copy() for name in ("seen", "dropped", "rank_sum", "recent")
-        )
+        self.seen, self.rank_sum, self._recent = (state[name].numpy().copy() for name in ("seen", "rank_sum", "recent"))
         self.drops = list(zip(state["drop_step"].tolist(), state["drop_clip"].tolist(), strict=True))
         self.cutoffs = list(zip(state["cutoff_step"].tolist(), state["cutoff"].tolist(), strict=True))
