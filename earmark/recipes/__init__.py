@@ -11,7 +11,7 @@ from earmark.config import Settings, values_of
 from earmark.errors import InputError, did_you_mean
 from earmark.models.ensemble import Mean
 from earmark.models.tagger import Tagger
-from earmark.recipes import baseline, linear, psl, psla, staged
+from earmark.recipes import baseline, class_frame, linear, psl, psla, staged
 from earmark.recipes.enhanced import Enhancing
 
 PRESETS = Path(__file__).parent / "presets"
@@ -61,6 +61,12 @@ RECIPES = {
             staged.StagedSettings,
             staged.train,
             fold_mean="geometric",
+        ),
+        Recipe(
+            "class_frame",
+            "strong and weak clips together; weak ones' frames labelled by the model, round by round",
+            class_frame.ClassFrameSettings,
+            class_frame.train,
         ),
         Recipe("linear", "a new last layer for a model that is there (--init)", linear.LinearSettings, linear.train),
     )

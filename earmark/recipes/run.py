@@ -17,6 +17,7 @@ from earmark.recipes import Recipe, find_recipe, read_preset
 from earmark.recipes.folds import FOLDS, refuse_empty_folds, train_folds
 from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
+from earmark.recipes.rounds import ROUNDS
 from earmark.recipes.teacher import OWN_TEACHER, PSEUDO_LABELS, digest_of_teacher, records_of_teacher
 
 log = logging.getLogger(__name__)
@@ -193,7 +194,7 @@ def _open_run(request: Request, record: dict[str, Any]) -> None:
         _warn_of_other_environment(run, describe_environment(request.device))
         log.info("going on with %s", run)
         return
-    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures"}
+    ours = {"settings.json", "environment.json", "data.json", "checkpoints", "figures", ROUNDS}
     told = _told(run)
     if _is_left_of_folds(run / FOLDS, goes_on=record["folds"] is not None):
         ours.add(FOLDS)

@@ -1,6 +1,6 @@
 """A scorer and packed clips give scores."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def excerpt_scores(scorer: Scorer, pack: Pack, excerpts: Excerpts) -> FloatArray
     of = np.repeat(np.arange(len(excerpts)), counts)
     scores = np.zeros((len(excerpts), len(scorer.tags)), np.float32)
     with progress_bar(len(parts), "scoring", "clip") as bar:
-        for positions, batch in prefetched(_batches(scorer, pack, parts)):
+        for positions, batch in prefetched(batches(scorer.padded_samples, scorer.clips_at_once, pack, parts)):
             said = scorer.score(batch.waveform, batch.num_samples).cpu().numpy()
             np.add.at(scores, of[positions], said)
             bar.update(len(positions))
@@ -61,13 +61,20 @@ def excerpt_scores(scorer: Scorer, pack: Pack, excerpts: Excerpts) -> FloatArray
     return scores
 
 
-def _batches(scorer: Scorer, pack: Pack, excerpts: Excerpts) -> Iterator[tuple[IntArray, Batch]]:
-    """Batches of one padded length each; a clip's padded length is its own, whatever its batch mates."""
+def batches(
+    padded_samples: Callable[[int], int], clips_at_once: Callable[[int], int], pack: Pack, excerpts: Excerpts
+) -> Iterator[tuple[IntArray, Batch]]:
+    """Batches of one padded length each with their positions; a clip's padded length is its own, whatever its mates.
+
+    Args:
+        padded_samples: the length that an excerpt of so many samples is padded or cut to.
+        clips_at_once: how many of a padded length make a batch.
+    """
     lengths, which = np.unique(excerpts.num_samples, return_inverse=True)
-    padded = np.array([scorer.padded_samples(int(length)) for length in lengths], np.int64)[which]
+    padded = np.array([padded_samples(int(length)) for length in lengths], np.int64)[which]
     for length in np.unique(padded):
         alike = np.flatnonzero(padded == length)
-        at_once = scorer.clips_at_once(int(length))
+        at_once = clips_at_once(int(length))
         for first in range(0, len(alike), at_once):
             positions = alike[first : first + at_once]
             yield positions, read_batch(pack, excerpts.at(positions), int(length))

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -27,6 +28,21 @@ log = logging.getLogger(__name__)
 Validate = Callable[[Tagger], dict[str, float]]
 
 
+class Part(NamedTuple):
+    """Some epochs of a run whose targets change on the way.
+
+    Attributes:
+        first_epoch: counted from 0.
+        end_epoch: the epoch after the last.
+        afresh: it begins with the weights that the tagger has and a new optimiser, and the learning rate's course is
+            its own; else with what the part before left, on the run's course.
+    """
+
+    first_epoch: int
+    end_epoch: int
+    afresh: bool = False
+
+
 def fit(
     tagger: Tagger,
     feed: Feed,
@@ -38,6 +54,7 @@ def fit(
     loss: Loss = clipwise_loss,
     selection: Selection | None = None,
     resume: bool = False,
+    part: Part | None = None,
 ) -> History:
     """Trains `tagger` in place and leaves it with its final weights.
 
@@ -50,26 +67,30 @@ def fit(
         loss: each clip's loss from what the tagger said and what it should have said.
         selection: which clips' losses count; None: all.
         resume: go on from `checkpoints/last.safetensors` if it is there.
+        part: train these epochs only, after the part before; final weights are set after the last one.
 
     Raises:
         InputError: the loss is not finite; the message names the clips of the batch.
     """
     tagger.to(device)
     optimizer = build_optimizer(tagger, settings)
-    history = History.resumed(folder, tagger, optimizer, selection) if resume else History(folder)
     steps_per_epoch = feed.steps_per_epoch
     epochs = settings.epochs_of(steps_per_epoch)
     steps = steps_per_epoch * epochs
+    part = part or Part(0, epochs)
+    begin, end = (steps_per_epoch * epoch for epoch in (part.first_epoch, part.end_epoch))
+    history = _history(folder, tagger, optimizer, selection, resume, afresh_at=begin if part.afresh else None)
+    course_begins, course = (begin, end - begin) if part.afresh else (0, steps)
     with (
         progress_bar(steps, "training", "step", done=history.step) as bar,
         scalars(folder, settings.tensorboard, history.step) as write_scalars,
     ):
-        while history.step < steps and not history.stopped(settings.patience):
+        while history.step < end and not history.stopped(settings.patience):
             epoch, first = divmod(history.step, steps_per_epoch)
             waited = time.perf_counter()
             for batch in feed.batches(epoch, first):
                 started = time.perf_counter()
-                rate = learning_rate(settings.schedule, history.step, steps, steps_per_epoch)
+                rate = learning_rate(settings.schedule, history.step - course_begins, course, steps_per_epoch)
                 value = train_step(tagger, batch, optimizer, rate, settings, loss, selection, history.step)
                 if not math.isfinite(value):
                     raise InputError(_not_finite(feed, batch, epoch, history.step))
@@ -78,7 +99,7 @@ def fit(
                 ends_epoch = history.step % steps_per_epoch == 0
                 if ends_epoch or history.step % settings.validate_every_steps == 0:
                     _refuse_broken_weights(tagger, epoch, history.step)
-                    metrics = validate(tagger)
+                    metrics = _with(settings.select_by, validate(tagger))
                     selected = selection.since_last() if selection else None
                     history.record(epoch + 1, rate, metrics, settings.select_by, selected)
                     write_scalars(history.records[-1])
@@ -90,8 +111,28 @@ def fit(
                 elif history.step % settings.checkpoint_every_steps == 0:
                     history.save(tagger, optimizer, selection)
                 waited = time.perf_counter()
-    set_final_weights(tagger, feed, history, settings)
+    if part.end_epoch == epochs or history.stopped(settings.patience):
+        set_final_weights(tagger, feed, history, settings)
     tagger.eval()
+    return history
+
+
+def _history(
+    folder: Path,
+    tagger: Tagger,
+    optimizer: torch.optim.Optimizer,
+    selection: Selection | None,
+    resume: bool,
+    afresh_at: int | None,
+) -> History:
+    """The history to go on with; what trains afresh at the step that it is at keeps the weights that it has."""
+    if not resume:
+        return History(folder)
+    given = {name: tensor.clone() for name, tensor in tagger.state_dict().items()} if afresh_at is not None else {}
+    history = History.resumed(folder, tagger, optimizer, selection)
+    if history.step == afresh_at:
+        tagger.load_state_dict(given)
+        optimizer.state.clear()
     return history
 
 
@@ -103,6 +144,16 @@ def _keep_weights(history: History, tagger: Tagger, settings: FitSettings, ends_
         about = {"epoch": history.epoch, "step": history.step, "ends_epoch": ends_epoch}
         save_tensors(history.weights_path(), tagger.state_dict(), about)
         history.keep(ends_epoch, stays, best)
+
+
+def _with(select_by: str, metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics, the one that weights are chosen by among them."""
+    if select_by not in metrics:
+        raise InputError(
+            f"select_by must be a metric of the validation split, {select_by} is not among {first_few(metrics)}; "
+            "metrics of events need recipe class_frame and strongly labelled clips to validate on"
+        )
+    return metrics
 
 
 def _refuse_broken_weights(tagger: Tagger, epoch: int, step: int) -> None:

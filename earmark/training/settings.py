@@ -32,8 +32,9 @@ class FitSettings(Settings):
     patience: int | None = Field(
         None, ge=1, description="validations without a better one before stopping; null: never"
     )
-    select_by: Literal["mean_average_precision", "mean_roc_auc", "lwlrap"] = Field(
-        "mean_average_precision", description="the validation metric that says which is better"
+    select_by: Literal["mean_average_precision", "mean_roc_auc", "lwlrap", "event_f1", "segment_f1"] = Field(
+        "mean_average_precision",
+        description="the validation metric that says which is better; event_f1, segment_f1: class_frame",
     )
     validate_every_steps: int = Field(
         10_000, ge=1, description="validate this often, and at the end of each epoch in any case"

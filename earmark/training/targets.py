@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,40 @@ from earmark.data.dataset import ClipLabels
 from earmark.tag_map import TagMap
 
 
+class Origin(IntEnum):
+    """Where a clip's frame labels come from."""
+
+    NONE = 0
+    LABELS = 1
+    SCORES = 2
+
+
+@dataclass(frozen=True)
+class FrameTargets:
+    """What the score frames of a batch should score.
+
+    Attributes:
+        values: (clip, frame, tag) in [0, 1], float32.
+        weight: same shape; 0 where nothing is known, as past a clip's end, and there the value may be anything.
+        origin: of each clip, an `Origin`, int64 (clip,).
+    """
+
+    values: torch.Tensor
+    weight: torch.Tensor
+    origin: torch.Tensor
+
+    def to(self, device: torch.device) -> "FrameTargets":
+        """The same targets on another device."""
+        return FrameTargets(*(part.to(device, non_blocking=True) for part in (self.values, self.weight, self.origin)))
+
+    def mixed_with(self, other: "FrameTargets", mixup_lambda: FloatArray) -> "FrameTargets":
+        """The targets of clips mixed with others: a mixture's frames are known where both clips' are."""
+        values, weight = mix_targets(self.values, self.weight, other.values, other.weight, mixup_lambda)
+        both_known = (self.origin > Origin.NONE) & (other.origin > Origin.NONE)
+        mixture = torch.where(both_known, torch.maximum(self.origin, other.origin), Origin.NONE)
+        return FrameTargets(values, weight, torch.where(torch.from_numpy(mixup_lambda < 1), mixture, self.origin))
+
+
 @dataclass(frozen=True)
 class Targets:
     """What a batch should score.
@@ -23,33 +58,45 @@ class Targets:
         clipwise_weight: same shape; 0 where nothing is known, and there the target may be anything.
         distribution: same shape; uniform over a clip's tags (those of .5 or more), all 0 for a clip without. None
             where targets are no labels.
+        frames: what score frames should score; None where only clips are learned from.
     """
 
     clipwise: torch.Tensor
     clipwise_weight: torch.Tensor
     distribution: torch.Tensor | None = None
+    frames: FrameTargets | None = None
 
     def to(self, device: torch.device) -> "Targets":
         """The same targets on another device."""
-        parts = (self.clipwise, self.clipwise_weight, self.distribution)
-        return Targets(*(None if part is None else part.to(device, non_blocking=True) for part in parts))  # type: ignore[arg-type]
+        return Targets(
+            self.clipwise.to(device, non_blocking=True),
+            self.clipwise_weight.to(device, non_blocking=True),
+            None if self.distribution is None else self.distribution.to(device, non_blocking=True),
+            None if self.frames is None else self.frames.to(device),
+        )
 
     def mixed_with(self, other: "Targets", mixup_lambda: FloatArray) -> "Targets":
-        """The targets of clips mixed with others, lambda (clip,) to 1 - lambda; a clip of lambda 1 keeps its own.
-
-        Distributions are mixed too; where one of the two clips has no tags, the mixture's is the other's alone, so
-        that it still sums to 1. (He et al. 2020 do not say how.)
-        """
+        """The targets of clips mixed with others, lambda (clip,) to 1 - lambda; a clip of lambda 1 keeps its own."""
         clipwise, weight = mix_targets(
             self.clipwise, self.clipwise_weight, other.clipwise, other.clipwise_weight, mixup_lambda
         )
-        if self.distribution is None or other.distribution is None:
-            return Targets(clipwise, weight)
-        both = torch.stack([self.distribution, other.distribution])
-        share = torch.from_numpy(np.stack([mixup_lambda, 1 - mixup_lambda]))[..., None] * both.sum(2, keepdim=True)
-        mixture = (share * both).sum(0) / share.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
-        mixed = torch.from_numpy(mixup_lambda < 1)[:, None]
-        return Targets(clipwise, weight, torch.where(mixed, mixture, self.distribution))
+        distribution = frames = None
+        if self.distribution is not None and other.distribution is not None:
+            distribution = _mixed_distribution(self.distribution, other.distribution, mixup_lambda)
+        if self.frames is not None and other.frames is not None:
+            frames = self.frames.mixed_with(other.frames, mixup_lambda)
+        return Targets(clipwise, weight, distribution, frames)
+
+
+def _mixed_distribution(own: torch.Tensor, other: torch.Tensor, mixup_lambda: FloatArray) -> torch.Tensor:
+    """Distributions of clips mixed with others; where one of the two has no tags, the mixture's is the other's alone.
+
+    So it still sums to 1. (He et al. 2020 do not say how.)
+    """
+    both = torch.stack([own, other])
+    share = torch.from_numpy(np.stack([mixup_lambda, 1 - mixup_lambda]))[..., None] * both.sum(2, keepdim=True)
+    mixture = (share * both).sum(0) / share.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
+    return torch.where(torch.from_numpy(mixup_lambda < 1)[:, None], mixture, own)
 
 
 class TargetSource(Protocol):
