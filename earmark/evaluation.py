@@ -159,9 +159,9 @@ def evaluate(
     shares = verified_shares(dataset, layer)
     if shares is not None:
         for row, share in zip(per_tag, shares if tag_map is None else shares[tag_map.places], strict=True):
-            row["verified_share"] = _number(share)
+            row["verified_share"] = finite_or_none(share)
     metrics = {
-        name: {"value": _number(i.value), "low": _number(i.low), "high": _number(i.high)}
+        name: {"value": finite_or_none(i.value), "low": finite_or_none(i.low), "high": finite_or_none(i.high)}
         for name, i in result.metrics.items()
     }
     if (truth.sum(axis=1) == 1).all():
@@ -196,10 +196,10 @@ def _per_tag(
         {
             "tag": tag,
             "positives": int(positives[k]),
-            "average_precision": _number(intervals.value[k]),
-            "low": _number(intervals.low[k]),
-            "high": _number(intervals.high[k]),
-            "roc_auc": _number(auc[k]),
+            "average_precision": finite_or_none(intervals.value[k]),
+            "low": finite_or_none(intervals.low[k]),
+            "high": finite_or_none(intervals.high[k]),
+            "roc_auc": finite_or_none(auc[k]),
         }
         for k, tag in enumerate(tags)
     ]
@@ -219,6 +219,6 @@ def verified_shares(dataset: Dataset, layer: str) -> np.ndarray | None:
     return np.where(known > 0, yes / np.maximum(known, 1), np.nan)
 
 
-def _number(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """A float that JSON can hold: what is not defined, or not finite, is null."""
     return float(value) if math.isfinite(value) else None

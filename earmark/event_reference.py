@@ -6,7 +6,7 @@ import numpy.typing as npt
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.data.statements import WEAK
-from earmark.metrics.events import Events, events_from_arrays
+from earmark.metrics.events import Events, events_from_arrays, microseconds
 from earmark.metrics.framewise import FramewiseScores, framewise_scores
 from earmark.scores.framewise import ScoredFrames
 
@@ -14,12 +14,15 @@ from earmark.scores.framewise import ScoredFrames
 def strong_clips(dataset: Dataset, layer: str = GIVEN) -> npt.NDArray[np.bool_]:
     """The clips whose events are known with times, bool (clip,).
 
-    Those that the clip table says are labelled strong. A truth layer knows the times of the weak ones too if it gives
-    any times: those that it gives to no event have none.
+    Those that the clip table says are labelled strong. A truth layer that gives times to weak clips knows those of all
+    of them: one without is silent.
     """
-    strong = dataset.column("labelled") == "strong"
-    if dataset.is_truth(layer) and (dataset.statements(layer).onset != WEAK).any():
-        strong |= dataset.column("labelled") == "weak"
+    labelled = dataset.column("labelled")
+    strong, weak = labelled == "strong", labelled == "weak"
+    if dataset.is_truth(layer):
+        said = dataset.statements(layer)
+        if weak[said.clip_index[said.onset != WEAK]].any():
+            strong |= weak
     return np.asarray(strong, np.bool_)
 
 
@@ -36,14 +39,16 @@ def reference_events(dataset: Dataset, layer: str, scored: ScoredFrames) -> Even
     place[scored.clip_index] = np.arange(len(scored.clip_index))
     duration_s = scored.num_samples / scored.rate_hz
     clip = place[said.clip_index]
-    kept = (clip >= 0) & (said.onset != WEAK) & (said.value >= 0.5)
-    kept[kept] = said.onset[kept] < duration_s[clip[kept]]
-    own, clip = said.at(kept), clip[kept]
+    own = said.at((clip >= 0) & (said.onset != WEAK) & (said.value >= 0.5))
+    clip = place[own.clip_index]
+    offset = np.minimum(own.offset, duration_s[clip])
+    # What lasts less than a microsecond of the audio, as metrics count time, is not there.
+    kept = microseconds(own.onset) < microseconds(offset)
     return events_from_arrays(
-        clip,
-        own.tag_index,
-        own.onset,
-        np.minimum(own.offset, duration_s[clip]),
+        clip[kept],
+        own.tag_index[kept],
+        own.onset[kept],
+        offset[kept],
         duration_s=duration_s,
         num_tags=len(dataset.vocabulary),
     )

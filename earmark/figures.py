@@ -21,6 +21,7 @@ class Series(BaseModel):
     low: list[Number] | None = Field(default=None, description="lower end of each value's interval")
     high: list[Number] | None = Field(default=None, description="upper end of each value's interval")
     reference: bool = Field(default=False, description="what the others are held against; drawn in a neutral colour")
+    thin: bool = Field(default=False, description="one of many beside the main ones; a thin line")
 
     @model_validator(mode="after")
     def _same_lengths(self) -> "Series":
@@ -35,6 +36,8 @@ class _Figure(BaseModel):
     title: str
     caption: str = Field(description="what is shown, of how many clips, from which split; what to notice")
     alt: str = Field(description="the figure in words, for those who cannot see it")
+    section: str = Field(default="", description="heading of the part of a page that it stands in; empty: any")
+    place: int = Field(default=0, description="among the figures of a page, the lowest first; equal ones by name")
 
 
 class ChartFigure(_Figure):
@@ -45,6 +48,8 @@ class ChartFigure(_Figure):
     y_label: str
     x_unit: str = ""
     y_unit: str = ""
+    x_log: bool = Field(default=False, description="a logarithmic axis of numbers, which leaves out those up to 0")
+    y_log: bool = Field(default=False, description="the same of the values")
     series: list[Series]
 
 

@@ -129,7 +129,7 @@ def kind_of_folder(folder: Path) -> str | None:
     return next((kind for name, kind in kinds.items() if (folder / name).is_file()), None)
 
 
-ORDER = "the order is MODEL DATASET (evaluate, score, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
+ORDER = "the order is MODEL DATASET (evaluate, score, tune, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
 """For messages about one kind of folder in the place of another."""
 
 

@@ -17,15 +17,14 @@ from earmark.data.audio.reading import blocks
 from earmark.errors import InputError, first_few
 from earmark.files import written_aside
 from earmark.models.ensemble import Ensemble, Model, taggers_of
-from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
+from earmark.models.inference import for_scoring
 from earmark.prefetch import prefetched
 from earmark.scores.scorer import whole_s, window_samples
 from earmark.timing import seconds_from_samples
+from earmark.waveform_batches import AHEAD, in_batches, padded_batch
 
 Int16Array = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float32]
-
-AHEAD = MOST_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class RecordingTagger:
     """
 
     def __init__(self, tagger: Model, device: torch.device) -> None:
-        _refuse_range_of_test(tagger)
+        refuse_range_of_test(tagger)
         self.tagger = for_scoring(tagger).to(device)
         self.device = device
         self.tags = list(tagger.config.vocabulary)
@@ -144,44 +143,27 @@ class RecordingTagger:
 
     def _scored(self, paths: Iterable[str]) -> Iterator[_Said | Unreadable | _EndOfWindows]:
         """The parts of pieces in their order as what the model says of them; neighbours alike share a batch."""
-        waiting: list[_Part] = []
-        for item in prefetched(self._pieces(paths), AHEAD):
-            if not isinstance(item, _Piece):
-                yield from self._score(waiting)
-                waiting = []
-                yield item
+        parts = (part for item in prefetched(self._pieces(paths), AHEAD) for part in self._parts_of(item))
+        batches: Iterator[list[_Part] | Unreadable | _EndOfWindows]
+        batches = in_batches(parts, _Part, self.tagger, self.device)
+        for batch in batches:
+            if not isinstance(batch, list):
+                yield batch
                 continue
-            for part in self._parts_of(item):
-                if not self._joins(waiting, part):
-                    yield from self._score(waiting)
-                    waiting = []
-                waiting.append(part)
-        yield from self._score(waiting)
+            with torch.inference_mode():
+                scores, embedding = self.tagger.scores_and_embedding(*padded_batch(batch, self.tagger, self.device))
+            for row in zip(batch, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True):
+                yield _Said(*row)
 
-    def _parts_of(self, piece: _Piece) -> list[_Part]:
+    def _parts_of(self, item: _Piece | _EndOfWindows | Unreadable) -> list[_Part | _EndOfWindows | Unreadable]:
+        """What goes through the model of a piece; anything else as it is."""
+        if not isinstance(item, _Piece):
+            return [item]
         chunking = self.tagger.config.chunking
         if chunking is None:
-            return [_Part(piece, piece.waveform, 1)]
-        bounds = chunking.bounds(len(piece.waveform), self.tagger.rate_hz)
-        return [_Part(piece, piece.waveform[onset:offset], len(bounds)) for onset, offset in bounds]
-
-    def _joins(self, waiting: Sequence[_Part], part: _Part) -> bool:
-        """Whether a waveform may share the batch of those that wait: it has their padded length, and there is room."""
-        lengths = {self.tagger.padded_samples(len(one.waveform)) for one in (*waiting[:1], part)}
-        return len(lengths) == 1 and len(waiting) < clips_at_once(self.tagger, lengths.pop(), self.device)
-
-    def _score(self, parts: Sequence[_Part]) -> list[_Said]:
-        if not parts:
-            return []
-        batch = np.zeros((len(parts), self.tagger.padded_samples(len(parts[0].waveform))), np.int16)
-        for row, part in zip(batch, parts, strict=True):
-            row[: len(part.waveform)] = part.waveform[: len(row)]
-        num_samples = torch.tensor([min(len(part.waveform), batch.shape[1]) for part in parts])
-        with torch.inference_mode():
-            scores, embedding = self.tagger.scores_and_embedding(
-                torch.from_numpy(batch).to(self.device), num_samples.to(self.device)
-            )
-        return [_Said(*row) for row in zip(parts, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)]
+            return [_Part(item, item.waveform, 1)]
+        bounds = chunking.bounds(len(item.waveform), self.tagger.rate_hz)
+        return [_Part(item, item.waveform[onset:offset], len(bounds)) for onset, offset in bounds]
 
     def _of_piece(self, piece: _Piece, scores: FloatArray, embedding: FloatArray) -> Tagged:
         if piece.onset_samples is None:
@@ -211,8 +193,11 @@ class RecordingTagger:
         yield _EndOfWindows(path)
 
 
-def _refuse_range_of_test(model: Model) -> None:
-    """A recording by itself is no test split: its scores would depend on clips that have nothing to do with it."""
+def refuse_range_of_test(model: Model) -> None:
+    """Raises InputError for a model, or a member of it, that scales its scores by those of its test clips.
+
+    A recording by itself is no test split: its scores would depend on clips that have nothing to do with it.
+    """
     ranges = [tagger.config.score_range for tagger in taggers_of(model)]
     found = [str(number) for number, each in enumerate(ranges, start=1) if each is not None and each.on == "test"]
     if found:

@@ -63,11 +63,14 @@ class Csv(Printer):
     def lines(self, tagged: Tagged, tags: Sequence[str]) -> Iterator[str]:
         """`path,onset,offset,tag,score`."""
         for tag, score in self.best(tagged, tags):
-            text = io.StringIO()
-            csv.writer(text, lineterminator="").writerow(
-                [tagged.path, tagged.onset, tagged.offset, tag, f"{score:.6f}"]
-            )
-            yield text.getvalue()
+            yield csv_line([tagged.path, tagged.onset, tagged.offset, tag, f"{score:.6f}"])
+
+
+def csv_line(values: Sequence[object]) -> str:
+    """A row of CSV without the end of its line; None is empty."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
 
 
 PRINTERS: dict[str, type[Printer]] = {"table": Table, "jsonl": JsonLines, "csv": Csv}

@@ -2,10 +2,25 @@
 
 import signal
 
-from earmark.cli import data_verbs, label_verbs, look_verbs, synthesis_verbs, train_verbs, use_verbs
+from earmark.cli import data_verbs, label_verbs, look_verbs, synthesis_verbs, train_verbs, tune_verbs, use_verbs
+
+# The help lists verbs in the order of these lines: what is trained first, then what it is used for.
+# isort: split
+from earmark.cli import tag_verbs
 from earmark.cli.app import app
 
-__all__ = ["app", "data_verbs", "label_verbs", "look_verbs", "main", "synthesis_verbs", "train_verbs", "use_verbs"]
+__all__ = [
+    "app",
+    "data_verbs",
+    "label_verbs",
+    "look_verbs",
+    "main",
+    "synthesis_verbs",
+    "tag_verbs",
+    "train_verbs",
+    "tune_verbs",
+    "use_verbs",
+]
 
 
 def main() -> None:

@@ -108,8 +108,8 @@ def train(
     splits = run_recipe(chosen, request, overrides)
     run_word, data_word = shlex.quote(str(out)), shlex.quote(str(dataset))
     print(f"model: {out / 'model'}")
-    if len(splits.test):
-        print(f"next:  {command_word()} evaluate {run_word} {data_word} --split test")
-    else:
-        print(f"next:  {command_word()} tag {run_word} YOUR_RECORDINGS/")
-    print(f"       {command_word()} report {run_word}")
+    use = f"evaluate {run_word} {data_word} --split test" if len(splits.test) else f"tag {run_word} YOUR_RECORDINGS/"
+    steps = [f"tune {run_word} {data_word}", f"{use} --events"] if chosen.finds_events else [use]
+    steps.append(f"report {run_word}")
+    for place, step in enumerate(steps):
+        print(f"{'' if place else 'next:':<6} {command_word()} {step}")

@@ -1,4 +1,4 @@
-"""Verbs that use what was trained: evaluate, tag, report."""
+"""Verbs that use what was trained: evaluate, map, report, ensemble."""
 
 import json
 import shlex
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earmark.cli.app import (
-    LEFT_OUT,
     DatasetFolder,
     Device,
     ModelFolder,
@@ -39,6 +38,12 @@ def evaluate(
     by_epoch: Annotated[
         bool, typer.Option("--by-epoch", help="Instead: what averaging the run's kept epochs is worth, as a figure.")
     ] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Instead: the events found in clips labelled strong, by event metrics.")
+    ] = False,
+    clip: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --events: a clip to show with its events, as a figure.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON.")] = False,
     device: Device = "auto",
     seed: Seed = 0,
@@ -51,10 +56,22 @@ def evaluate(
     The splits are those the model was trained with. A run folder keeps the result in evaluation/SPLIT.json, and that of
     --by-epoch in figures/averaging-SPLIT.json.
 
+    With --events: collar-, segment- and intersection-based F1 and PSDS, of the clips labelled strong, decided as `tune`
+    has chosen (else by 0.5). A run folder keeps it in evaluation/events/SPLIT.json, with figures.
+
     Example: earmark evaluate run sounds --split test
+
+    Example: earmark evaluate run scenes --events --clip test-000003
     """
     if by_epoch and (tag_map is not None or as_json):
         raise InputError("--by-epoch writes a figure of the run's own tags, and takes neither --map nor --json")
+    if events and (tag_map is not None or by_epoch):
+        raise InputError("--events judges the model's own tags as they are, and takes neither --map nor --by-epoch")
+    if clip is not None and not events:
+        raise InputError("--clip shows the events of a clip; add --events")
+    if events:
+        _evaluate_events(model, dataset, split, labels, clip, as_json, device, seed, workers)
+        return
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
     from earmark.evaluation import evaluate_model, evaluation_name
@@ -80,6 +97,32 @@ def evaluate(
         workers=workers,
     )
     print(json.dumps(result, indent=2) if as_json else "\n".join(summary_lines(result)))
+
+
+def _evaluate_events(
+    model: Path,
+    dataset: Path,
+    split: str,
+    labels: str,
+    clip: str | None,
+    as_json: bool,
+    device: str,
+    seed: int,
+    workers: int | None,
+) -> None:
+    """What `evaluate` prints with --events."""
+    from earmark.data.dataset import open_dataset
+    from earmark.environment import resolve_device
+    from earmark.evaluation_summary import event_summary_lines
+    from earmark.event_evaluation import evaluate_model_events, write_clip_events
+
+    opened, on = open_dataset(dataset), resolve_device(device)
+    # First, because a name that is not known is seen at once.
+    shown = clip and write_clip_events(model, opened, clip, layer=labels, device=on, workers=workers)
+    result = evaluate_model_events(model, opened, split=split, layer=labels, device=on, seed=seed, workers=workers)
+    print(json.dumps(result, indent=2) if as_json else "\n".join(event_summary_lines(result)))
+    if shown and not as_json:
+        print(f"clip: {shown}")
 
 
 @app.command("map")
@@ -129,55 +172,6 @@ def _tags_and_uses(model: Path) -> tuple["Vocabulary", list[str]]:
         return Vocabulary(store.tags), [taught] if store.chunking else []
     config = open_model(model).config
     return Vocabulary(config.vocabulary, config.ids), ["evaluate {model} {dataset} --split all", taught]
-
-
-@app.command()
-def tag(
-    model: ModelFolder,
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin.")],
-    output_format: Annotated[
-        Literal["table", "jsonl", "csv"], typer.Option("--format", help="How the tags are printed.")
-    ] = "table",
-    top_k: Annotated[int, typer.Option(min=1, help="At most so many tags.")] = 5,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Only scores of at least this.")] = 0.0,
-    embeddings: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Keep embeddings here.")] = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Tag recordings, best tags first.
-
-    Recordings over 30 s are tagged in windows: a line a window with its onset and offset in seconds, then a line with
-    the maxima over the recording. A file that cannot be read is named and passed over (exit code 3).
-
-    Example: earmark tag run recordings/ --format csv --threshold .3 > tags.csv
-    """
-    from earmark import load_tagger
-    from earmark.tagging import Unreadable, find_recordings, write_embeddings
-    from earmark.tagging_output import PRINTERS
-
-    if embeddings is not None and not embeddings.parent.is_dir():
-        raise InputError(f"--embeddings must name a file in a folder that is there; {embeddings.parent} is none")
-    tagger = load_tagger(model, device)
-    recordings = find_recordings(paths)
-    printer = PRINTERS[output_format](top_k, threshold)
-    kept, failed = [], 0
-    if printer.header:
-        print(printer.header)
-    for result in tagger.tag(recordings):
-        if isinstance(result, Unreadable):
-            failed += 1
-            typer.echo(f"earmark: {result.path}: {result.problem}", err=True)
-            continue
-        for line in printer.lines(result, tagger.tags):
-            print(line, flush=True)
-        if embeddings is not None and result.onset is None:
-            kept.append((result.path, result.embedding))
-    if embeddings is not None:
-        write_embeddings(embeddings, kept)
-    if failed:
-        typer.echo(f"earmark: {failed} of {len(recordings)} recordings could not be read", err=True)
-        raise typer.Exit(LEFT_OUT)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.data.tables import repeats, seconds
+from earmark.data.tables import clip_lengths, repeats, seconds
 from earmark.errors import InputError, counted
 
 IntArray = npt.NDArray[np.int64]
@@ -105,13 +105,6 @@ def end_events(clips: pa.Table, labels: pa.Table) -> tuple[pa.Table, list[str]]:
     ended = _with_columns(labels, {"offset": _times(np.where(late, end, offset))}).filter(pa.array(~outside))
     ended, same = _said_once(ended, row[~outside])
     return ended, [*notes, *same]
-
-
-def clip_lengths(clips: pa.Table) -> FloatArray:
-    """Seconds that each clip really lasts, (clip,): no longer than its recording; NaN where that is not known."""
-    duration, onset, offset = (_seconds(clips[name]) for name in ("duration_s", "onset", "offset"))
-    lengths: FloatArray = np.maximum(np.fmin(duration, offset) - np.nan_to_num(onset), 0)
-    return lengths
 
 
 @dataclass(frozen=True, eq=False)

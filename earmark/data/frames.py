@@ -10,6 +10,7 @@ import numpy.typing as npt
 from earmark.data.statements import WEAK, BoolArray, FloatArray, Statements
 from earmark.timing import frames_covering, frames_of_events
 
+IntArray = npt.NDArray[np.int64]
 SecondsArray = npt.NDArray[np.float64]
 
 
@@ -36,7 +37,7 @@ def framewise(statements: Statements, *, num_tags: int, num_samples: int, hop_sa
 
 def events_from_frames(
     decisions: BoolArray, *, num_samples: int, hop_samples: int, rate_hz: int
-) -> tuple[npt.NDArray[np.int64], SecondsArray, SecondsArray]:
+) -> tuple[IntArray, SecondsArray, SecondsArray]:
     """The runs of true frames of every tag: tag, onset and offset in seconds, by tag and onset.
 
     Args:
@@ -48,9 +49,19 @@ def events_from_frames(
     num_frames = frames_covering(num_samples, hop_samples, rate_hz)
     if len(decisions) != num_frames:
         raise ValueError(f"{num_samples} samples have {num_frames} frames of {hop_samples}, got {len(decisions)}")
-    padded = np.zeros((decisions.shape[1], num_frames + 2), np.bool_)
+    tag, first, end = runs_of_frames(decisions)
+    offset = np.where(end == num_frames, num_samples, end * hop_samples) / rate_hz
+    return tag, first * hop_samples / rate_hz, offset
+
+
+def runs_of_frames(decisions: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """The runs of true frames of every tag: tag, first frame and the one after the last, by tag and frame.
+
+    >>> runs_of_frames(np.array([[True], [True], [False]]))
+    (array([0]), array([0]), array([2]))
+    """
+    padded = np.zeros((decisions.shape[1], len(decisions) + 2), np.bool_)
     padded[:, 1:-1] = decisions.T
     # Runs begin and end where neighbours differ, in turn.
     tag, edge = np.nonzero(padded[:, 1:] != padded[:, :-1])
-    seconds = np.where(edge == num_frames, num_samples, edge * hop_samples) / rate_hz
-    return tag[::2], seconds[::2], seconds[1::2]
+    return tag[::2], edge[::2], edge[1::2]

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from earmark.data.audio.problems import KINDS, Problem
 from earmark.data.dataset import Dataset
 from earmark.data.splits import group_crossings
-from earmark.data.tables import CLIP_SPLITS, LABELLED, TEACHER
+from earmark.data.statements import WEAK, pairs
+from earmark.data.tables import CLIP_SPLITS, LABELLED, TEACHER, seconds
 from earmark.errors import counted, first_few
 
 NOT_FOUND = ("missing", "unclear", "dangling link")
@@ -222,8 +223,28 @@ def summarise(
         groups=len(np.unique(groups)),
         crossings=dict(_crossings(split, fold, groups)),
         duplicates=_duplicates(dataset, duplicate_of),
-        notes=named.notes,
+        notes=(*named.notes, *(_overlap_note(dataset) if named.events else ())),
     )
+
+
+def _overlap_note(dataset: Dataset) -> Iterator[str]:
+    """How many events begin before an earlier one of their clip and tag has ended, if any do."""
+    said = dataset.statements()
+    # In the order of their onsets, clip by clip and tag by tag.
+    events = said.at(said.onset != WEAK)
+    pair = pairs(events, len(dataset.vocabulary))
+    onset_us, offset_us = (np.rint(times * 1e6).astype(np.int64) for times in (events.onset, events.offset))
+    # Played one after another: whatever is of another clip or tag has ended.
+    begins_us = np.unique(pair, return_inverse=True)[1] * int(offset_us.max(initial=0))
+    ended_us = np.append(-1, np.maximum.accumulate(begins_us + offset_us))[:-1]
+    overlapping = np.flatnonzero(begins_us + onset_us < ended_us)
+    if len(overlapping):
+        first = int(overlapping[0])
+        tag, clip = dataset.vocabulary.tags[events.tag_index[first]], dataset.clips["clip"][events.clip_index[first]]
+        yield (
+            f'events that begin before another of their tag has ended: {len(overlapping)} (first: "{tag}" at '
+            f'{seconds(events.onset[first])} s in "{clip}"); the table keeps each, frames and metrics take them as one'
+        )
 
 
 def _crossings(split: np.ndarray[Any, Any], fold: np.ndarray[Any, Any], groups: Any) -> Iterator[tuple[str, int]]:

@@ -19,6 +19,7 @@ from earmark.data.formats import Imported, formats_at, read_source
 from earmark.data.import_summary import ImportSummary, Named, summarise
 from earmark.data.inspection import inspect_recordings
 from earmark.data.reimport import take_over
+from earmark.data.tables import HEADER_SLACK_S
 from earmark.errors import InputError, counted, first_few
 from earmark.files import folder_aside, write_json
 
@@ -27,8 +28,6 @@ log = logging.getLogger(__name__)
 IntArray = npt.NDArray[np.int64]
 
 SHOWN_OF_A_KIND = 5
-# By so much at most a header may be wrong about where a recording ends.
-HEADER_SLACK_S = 0.1
 
 
 def import_dataset(

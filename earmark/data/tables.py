@@ -6,7 +6,8 @@ original recording; its path where the file says none), `verified`, `labelled` (
 guessed from rows: a strong clip without rows is silence) and `duration_s` (of the recording, empty = not known).
 
 Label table, a row a statement: `clip`, `tag`, `onset`, `offset` (seconds in the clip; both empty = weak), `value` in
-[0, 1] (1 where the file has no such column), `source` (who said so).
+[0, 1] (1 where the file has no such column), `source` (who said so). An event begins in its clip; one that goes on
+after its end is taken to end there. Events of one tag may overlap: together they are one sound.
 
 In Python and in Parquet, rows are counted from 1 in messages; in CSV, lines are.
 """
@@ -29,6 +30,8 @@ IntArray = npt.NDArray[np.int64]
 SPLITS = ("train", "validation", "test")
 TEACHER = "teacher"
 """The split of clips that only a teacher learns from, beside those to train on."""
+HEADER_SLACK_S = 0.1
+"""By so much at most a header may be wrong about where a recording ends."""
 
 CLIP_SPLITS = (*SPLITS, TEACHER)
 LABELLED = ("strong", "weak", "none")
@@ -138,6 +141,8 @@ def checked_labels(file: TableFile, clips: pa.Table | None, vocabulary: Vocabula
             ),
         )
     columns = {"clip": clip, "tag": tag, **_interval(file)}
+    if clips is not None:
+        _check_in_clips(file, columns, clips)
     value = file.numbers("value", pa.float32())
     if not file.has("value"):
         value = pc.fill_null(value, pa.scalar(1.0, pa.float32()))
@@ -183,6 +188,30 @@ def _interval(file: TableFile) -> dict[str, pa.ChunkedArray]:
         ),
     )
     return {"onset": onset, "offset": offset}
+
+
+def clip_lengths(clips: pa.Table) -> npt.NDArray[np.float64]:
+    """Seconds that each clip really lasts, (clip,): no longer than its recording; NaN where that is not known."""
+    duration, onset, offset = (np.asarray(clips[name], dtype=np.float64) for name in ("duration_s", "onset", "offset"))
+    lengths: npt.NDArray[np.float64] = np.maximum(np.fmin(duration, offset) - np.nan_to_num(onset), 0)
+    return lengths
+
+
+def _check_in_clips(file: TableFile, columns: dict[str, pa.ChunkedArray], clips: pa.Table) -> None:
+    """Refuses events that begin after the end of their clip, where that is known."""
+    onset = columns["onset"]
+    if onset.null_count == len(onset):
+        return
+    row = np.asarray(pc.index_in(columns["clip"], clips["clip"].combine_chunks()), dtype=np.int64)
+    length_s = clip_lengths(clips)[row]
+    file.refuse(
+        # A comparison with NaN (a weak label, a length not known) is false.
+        np.asarray(onset, dtype=np.float64) > length_s + HEADER_SLACK_S,
+        lambda row: (
+            f"onset must lie in the clip, which lasts {seconds(length_s[row])} s, got {seconds(onset[row])}"
+            f"{file.naming(row)}; times count from the clip's onset"
+        ),
+    )
 
 
 def _check_unique_clips(file: TableFile, clip: pa.ChunkedArray) -> None:

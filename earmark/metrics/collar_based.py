@@ -87,8 +87,9 @@ def collar_based_curves(
     for tag in range(reference.num_tags):
         truth = reference.intervals(tag)
         found = _found_steps(truth, runs(scores.line(tag, truth.clip)), collars)
+        decided, _ = count_steps(scores.line(tag))
         lost = Steps(found.score, -found.change)
-        curves.append(curve_from_steps([found], [count_steps(scores.line(tag)), lost], len(truth.clip)))
+        curves.append(curve_from_steps([found], [decided, lost], len(truth.clip)))
     return curves
 
 

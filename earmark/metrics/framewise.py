@@ -183,13 +183,18 @@ def events_from_scores(scores: FramewiseScores, threshold: npt.ArrayLike) -> Eve
     return Events(clips, tags, onset_us, offset_us, scores.duration_us, scores.num_tags)
 
 
-def count_steps(line: Line) -> Steps:
-    """By how much the number of events changes as the threshold falls to a score: +1 at peaks, -1 in valleys."""
+def count_steps(line: Line) -> tuple[Steps, Ints]:
+    """By how much the number of events changes as the threshold falls to a score: +1 at peaks, -1 in valleys.
+
+    Returns:
+        The steps, and the clip of each.
+    """
     before, here, after = line.scores[:-2], line.scores[1:-1], line.scores[2:]
     rises, goes_on = here > before, after > here
     peak, valley = rises & ~goes_on & np.isfinite(here), ~rises & goes_on & np.isfinite(here)
-    score = np.concatenate([here[peak], here[valley]])
-    return Steps(score, np.where(np.arange(len(score)) < np.count_nonzero(peak), 1, -1))
+    place = np.concatenate([np.flatnonzero(peak), np.flatnonzero(valley)])
+    change = np.where(np.arange(len(place)) < np.count_nonzero(peak), 1, -1)
+    return Steps(here[place], change), line.clip[place + 1]
 
 
 def runs(line: Line) -> Runs:

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import InputError
 from earmark.metrics.curves import Steps, ThresholdCurve, curve_from_steps, sum_steps
 from earmark.metrics.detection import DetectionCounts
 from earmark.metrics.events import Events, Intervals, Ints, check_same_clips
-from earmark.metrics.framewise import FramewiseScores, Runs, count_steps, runs
+from earmark.metrics.framewise import Bools, FramewiseScores, Runs, count_steps, runs
 
 
 @dataclass(frozen=True)
@@ -97,30 +96,31 @@ def intersection_based_curves(reference: Events, scores: FramewiseScores, shares
     for tag in range(reference.num_tags):
         truth = reference.intervals(tag)
         detections = runs(scores.line(tag, truth.clip))
-        curves.append(curve_of_tag(truth, detections, count_steps(scores.line(tag)), shares))
+        relevant = is_relevant(detections.events, truth, shares.dtc)
+        found, _ = found_steps(truth, detections, relevant, shares.gtc)
+        decided, _ = count_steps(scores.line(tag))
+        right, _ = run_steps(detections, relevant)
+        curves.append(curve_from_steps([found], [decided, Steps(right.score, -right.change)], len(truth.clip)))
     return curves
 
 
-def curve_of_tag(truth: Intervals, detections: Runs, decided: Steps, shares: Shares) -> ThresholdCurve:
-    """A tag's curve from its runs, those of clips with events at least, and from the count of all its detections."""
-    relevant = is_relevant(detections.events, truth, shares.dtc)
+def found_steps(truth: Intervals, detections: Runs, relevant: Bools, gtc: float) -> tuple[Steps, Ints]:
+    """By how much the number of events found changes at each score, and the event of each step."""
     pairs = coverage(detections.events, truth, relevant)
     birth, death = detections.birth[pairs.detection], detections.death[pairs.detection]
-    found, _ = sum_steps(pairs.event, birth, death, pairs.overlap_us, _share_us(truth, shares.gtc))
-    right = run_steps(detections, relevant)
-    return curve_from_steps([found], [decided, Steps(right.score, -right.change)], len(truth.clip))
+    return sum_steps(pairs.event, birth, death, pairs.overlap_us, _share_us(truth, gtc))
 
 
-def run_steps(detections: Runs, counted: npt.NDArray[np.bool_]) -> Steps:
-    """By how much the number of runs that stand, of those counted, changes at each score."""
-    birth, death = detections.birth[counted], detections.death[counted]
-    death = death[death > -np.inf]
-    change = np.ones(len(birth) + len(death), np.int64)
+def run_steps(detections: Runs, counted: Bools) -> tuple[Steps, Ints]:
+    """By how much the number of runs that stand, of those counted, changes at each score, and the clip of each step."""
+    birth, death, clip = detections.birth[counted], detections.death[counted], detections.events.clip[counted]
+    ends = death > -np.inf
+    change = np.ones(len(birth) + np.count_nonzero(ends), np.int64)
     change[len(birth) :] = -1
-    return Steps(np.concatenate([birth, death]), change)
+    return Steps(np.concatenate([birth, death[ends]]), change), np.concatenate([clip, clip[ends]])
 
 
-def is_relevant(detections: Intervals, truth: Intervals, share: float) -> npt.NDArray[np.bool_]:
+def is_relevant(detections: Intervals, truth: Intervals, share: float) -> Bools:
     """Whether at least a share of each detection lies in events of one tag, (detection,): DTC, and CTTC."""
     overlap_us = _time_in(truth, detections.offset_us) - _time_in(truth, detections.onset_us)
     return np.asarray(overlap_us >= _share_us(detections, share))
@@ -132,7 +132,7 @@ def found_events(pairs: Coverage, truth: Intervals, share: float) -> Ints:
     return np.flatnonzero(covered_us >= _share_us(truth, share))
 
 
-def coverage(detections: Intervals, truth: Intervals, relevant: npt.NDArray[np.bool_]) -> Coverage:
+def coverage(detections: Intervals, truth: Intervals, relevant: Bools) -> Coverage:
     """The events that each relevant detection lies in."""
     which = np.flatnonzero(relevant)
     onset_us, offset_us = detections.onset_us[which], detections.offset_us[which]

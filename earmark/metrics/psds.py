@@ -15,23 +15,16 @@ Source: Bilen et al. 2020, A framework for the robust evaluation of sound event 
 Serizel and Haeb-Umbach 2022, Threshold-independent evaluation of sound event detection scores (arXiv 2201.13148).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from earmark.errors import InputError
-from earmark.metrics.curves import Steps, totals
 from earmark.metrics.events import US_PER_S, Events, Intervals, Ints, check_same_clips
-from earmark.metrics.framewise import FramewiseScores, count_steps, runs
-from earmark.metrics.intersection_based import (
-    Shares,
-    coverage,
-    curve_of_tag,
-    found_events,
-    is_relevant,
-    run_steps,
-)
+from earmark.metrics.framewise import FramewiseScores
+from earmark.metrics.intersection_based import Shares, coverage, found_events, is_relevant
+from earmark.metrics.psds_steps import Draws, needed_above, steps_of_tag
 from earmark.metrics.tagging import Floats
 
 
@@ -131,13 +124,38 @@ def psds(reference: Events, scores: FramewiseScores, settings: PsdsSettings) -> 
     >>> psds(truth, scores, PSDS_1).value
     1.0
     """
+    return next(psds_of_draws(reference, scores, settings, np.ones((reference.num_clips, 1), np.uint8)))
+
+
+def psds_of_draws(reference: Events, scores: FramewiseScores, settings: PsdsSettings, draws: Draws) -> Iterator[Psds]:
+    """PSDS with each clip as often as it is drawn, as if it stood there so often; one for each draw.
+
+    Every change of a count belongs to one clip. So thresholds are sorted once, and a draw only weighs the changes.
+
+    Args:
+        draws: how often each clip is in each draw, (clip, draw).
+
+    Raises:
+        InputError: reference and scores are not of the same clips and tags.
+    """
     check_same_clips(reference, scores.duration_us, scores.num_tags, "scores")
-    setting = _Setting.of(reference, settings)
-    curves = [
-        _curve_of_scores(tag, scores, setting) if len(setting.truth[tag].clip) else None
-        for tag in range(reference.num_tags)
-    ]
-    return _psds(curves, settings)
+    truth = [reference.intervals(tag) for tag in range(reference.num_tags)]
+    count, there_us = reference.counts(), _there_us(reference)
+    tags = [tag for tag, events in enumerate(truth) if len(events.clip)]
+    total_us = draws.T.astype(np.int64) @ reference.duration_us
+    false_rates = settings.unit_s * US_PER_S / np.maximum(total_us, 1)
+    most_false, triggered = settings.e_max / false_rates, tags if settings.alpha_ct else []
+    steps = {}
+    for tag in tags:
+        above = needed_above(tag, scores, truth[tag].clip, draws, most_false)
+        steps[tag] = steps_of_tag(tag, above, scores, truth, triggered, settings.shares)
+    for draw, false_rate in zip(draws.T.astype(np.int64), false_rates.tolist(), strict=True):
+        rates, num_events = np.append(false_rate, _trigger_rates(settings, draw @ there_us)), draw @ count
+        curves: list[RateCurve | None] = [None] * reference.num_tags
+        for tag in np.flatnonzero(num_events).tolist():
+            found, rate = steps[tag].points(draw, rates)
+            curves[tag] = _staircase(found / num_events[tag], rate, settings.e_max)
+        yield _psds(curves, settings)
 
 
 def psds_from_decisions(reference: Events, decisions: Sequence[Events], settings: PsdsSettings) -> Psds:
@@ -148,93 +166,46 @@ def psds_from_decisions(reference: Events, decisions: Sequence[Events], settings
     """
     for decided in decisions:
         check_same_clips(reference, decided.duration_us, decided.num_tags, "decided events")
-    setting = _Setting.of(reference, settings)
+    truth = [reference.intervals(tag) for tag in range(reference.num_tags)]
+    false_rate = settings.unit_s * US_PER_S / max(int(reference.duration_us.sum()), 1)
+    rates = np.append(false_rate, _trigger_rates(settings, _there_us(reference).sum(axis=0)))
     curves = []
-    for tag in range(reference.num_tags):
-        points = [_point(tag, decided.intervals(tag), setting) for decided in decisions]
+    for tag, events in enumerate(truth):
+        points = [_point(tag, decided.intervals(tag), truth, rates, settings.shares) for decided in decisions]
         found, rate = (np.array([0.0, *column]) for column in zip(*points, strict=True)) if points else np.zeros((2, 1))
-        curves.append(_staircase(found, rate, settings.e_max) if len(setting.truth[tag].clip) else None)
+        curves.append(_staircase(found, rate, settings.e_max) if len(events.clip) else None)
     return _psds(curves, settings)
 
 
-@dataclass(frozen=True, eq=False)
-class _Setting:
-    """The settings, with what they come to for a reference.
+def _there_us(reference: Events) -> Ints:
+    """How long each tag is there in each clip, (clip, tag)."""
+    there_us = np.zeros((reference.num_clips, reference.num_tags), np.int64)
+    np.add.at(there_us, (reference.clip, reference.tag), reference.offset_us - reference.onset_us)
+    return there_us
 
-    Attributes:
-        truth: each tag's events.
-        false_rate: what a false positive adds to a rate.
-        trigger_rate: what a trigger of each tag adds to another's rate; 0 without reference events, (tag,).
-    """
 
-    settings: PsdsSettings
-    truth: list[Intervals]
-    false_rate: float
-    trigger_rate: Floats
-
-    @staticmethod
-    def of(reference: Events, settings: PsdsSettings) -> "_Setting":
-        truth = [reference.intervals(tag) for tag in range(reference.num_tags)]
+def _trigger_rates(settings: PsdsSettings, there_us: Ints) -> Floats:
+    """What a trigger of each tag adds to another's rate; 0 without reference events, (tag,)."""
+    rates, others = np.zeros(len(there_us)), np.count_nonzero(there_us) - 1
+    if others > 0:
         unit_us = settings.unit_s * US_PER_S
-        there_us = np.array([int((events.offset_us - events.onset_us).sum()) for events in truth])
-        others = np.count_nonzero(there_us) - 1
-        trigger_rate = np.zeros(len(truth))
-        if others > 0:
-            np.divide(settings.alpha_ct * unit_us / others, there_us, out=trigger_rate, where=there_us > 0)
-        false_rate = unit_us / max(int(reference.duration_us.sum()), 1)
-        return _Setting(settings, truth, false_rate, trigger_rate)
-
-    def triggered(self, tag: int) -> list[int]:
-        """The tags that a tag's detections can trigger."""
-        return [other for other in np.flatnonzero(self.trigger_rate).tolist() if other != tag]
+        np.divide(settings.alpha_ct * unit_us / others, there_us, out=rates, where=there_us > 0)
+    return rates
 
 
-def _point(tag: int, detections: Intervals, setting: _Setting) -> tuple[float, float]:
-    """A tag's share of events found and its effective rate, at one decision."""
-    shares, truth = setting.settings.shares, setting.truth[tag]
-    relevant = is_relevant(detections, truth, shares.dtc)
-    found = found_events(coverage(detections, truth, relevant), truth, shares.gtc)
-    rate = np.count_nonzero(~relevant) * setting.false_rate
-    for other in setting.triggered(tag):
-        triggering = ~relevant & is_relevant(detections, setting.truth[other], shares.cttc or 1.0)
-        rate += np.count_nonzero(triggering) * setting.trigger_rate[other]
-    return len(found) / max(len(truth.clip), 1), rate
-
-
-def _curve_of_scores(tag: int, scores: FramewiseScores, setting: _Setting) -> RateCurve:
-    """A tag's curve over all thresholds."""
-    shares, truth, e_max = setting.settings.shares, setting.truth[tag], setting.settings.e_max
-    own = runs(scores.line(tag, truth.clip))
-    curve = curve_of_tag(truth, own, count_steps(scores.line(tag)), shares)
-    low = int(np.flatnonzero(curve.false_positives * setting.false_rate <= e_max)[-1])
-    steps = [
-        Steps(curve.thresholds[1 : low + 1], np.diff(count[: low + 1]))
-        for count in (curve.true_positives, curve.false_positives)
-    ]
-    others = setting.triggered(tag)
-    if others:
-        # Triggers come and go where the other counts stay. Below the next threshold the rate is always too high.
-        above = curve.thresholds[low + 1] if low + 1 < len(curve.thresholds) else -np.inf
-        steps += _trigger_steps(tag, others, scores, above, setting)
-    _, (found, false, *triggers) = totals(*steps)
-    rate = false * setting.false_rate
-    for other, count in zip(others, triggers, strict=True):
-        rate += count * setting.trigger_rate[other]
-    return _staircase(found / curve.num_reference, rate, e_max)
-
-
-def _trigger_steps(
-    tag: int, others: Sequence[int], scores: FramewiseScores, above: float, setting: _Setting
-) -> list[Steps]:
-    """By how much the number of a tag's detections that trigger each of some others changes, at scores above some."""
-    line = scores.line(tag, np.concatenate([setting.truth[other].clip for other in others]))
-    line.scores[line.scores <= above] = -np.inf  # separates, as the end of a clip does
-    detections, shares = runs(line), setting.settings.shares
-    wrong = ~is_relevant(detections.events, setting.truth[tag], shares.dtc)
-    return [
-        run_steps(detections, wrong & is_relevant(detections.events, setting.truth[other], shares.cttc or 1.0))
-        for other in others
-    ]
+def _point(
+    tag: int, detections: Intervals, truth: Sequence[Intervals], rates: Floats, shares: Shares
+) -> tuple[float, float]:
+    """A tag's share of events found and its effective rate, at one decision; `rates` are as for `TagSteps.points`."""
+    events = truth[tag]
+    relevant = is_relevant(detections, events, shares.dtc)
+    found = found_events(coverage(detections, events, relevant), events, shares.gtc)
+    rate = np.count_nonzero(~relevant) * rates[0]
+    for other in np.flatnonzero(rates[1:]).tolist():
+        if other != tag:
+            triggering = ~relevant & is_relevant(detections, truth[other], shares.cttc or 1.0)
+            rate += np.count_nonzero(triggering) * rates[1 + other]
+    return len(found) / max(len(events.clip), 1), rate
 
 
 def _staircase(found: Floats, rate: Floats, e_max: float) -> RateCurve:

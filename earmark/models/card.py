@@ -57,9 +57,26 @@ def model_card(config: Mapping[str, Any], num_weights: int) -> str:
         "## Limits",
         "",
         "How good the scores are on recordings unlike those it was trained on is unknown until it is evaluated there.",
+        *_defined_per_window(front_end, fits_clips=config["clip_frames"] is not None),
         "",
     ]
     return "\n".join(lines)
+
+
+def _defined_per_window(front_end: Mapping[str, Any], fits_clips: bool) -> list[str]:
+    """What scores depend on beside the sound itself, as one line; nothing where there is nothing to say."""
+    said = []
+    if not fits_clips:
+        said.append(
+            "Scores over time are defined per window: those of a short recording look at all of it, those of a long "
+            "one at the window that they are from."
+        )
+    if front_end["min_max"]:
+        said.append(
+            "Features are scaled to the range of each clip or window, so that every score depends on what else lies in "
+            "it."
+        )
+    return [" ".join(said)] if said else []
 
 
 def _settings(values: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ class Recipe:
         teaching: the settings that differ when a model is trained only to score clips that it has not seen.
         takes_teacher: whether it learns from the scores of a model that is given.
         fold_mean: how the scores of the models of several folds are averaged.
+        finds_events: whether it learns when tags sound, so that the model is to be tuned and evaluated by events too.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Recipe:
     teaching: Mapping[str, Any] = field(default_factory=dict)
     takes_teacher: bool = False
     fold_mean: Mean = "arithmetic"
+    finds_events: bool = False
 
 
 RECIPES = {
@@ -67,6 +69,7 @@ RECIPES = {
             "strong and weak clips together; weak ones' frames labelled by the model, round by round",
             class_frame.ClassFrameSettings,
             class_frame.train,
+            finds_events=True,
         ),
         Recipe("linear", "a new last layer for a model that is there (--init)", linear.LinearSettings, linear.train),
     )

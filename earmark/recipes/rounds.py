@@ -18,7 +18,7 @@ from earmark.files import read_json, write_json, written_aside
 from earmark.models.tagger import Tagger
 from earmark.recipes.folds import run_name
 from earmark.recipes.job import Job
-from earmark.relabel.class_frame import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
+from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
 from earmark.relabel.round_figures import Round, write_round_figures
 from earmark.scores.framewise import framewise_clip_scores
 from earmark.training.loop import Part

@@ -15,7 +15,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.layers import about_layer
 from earmark.figures import ChartFigure, Series, TableFigure, write_figure
 from earmark.files import written_aside
-from earmark.relabel.class_frame import ACCEPTED, OUTCOMES
+from earmark.relabel.class_frames import ACCEPTED, OUTCOMES
 
 TABLE = "pseudo-labels.csv"
 MOST_SHOWN = 30
@@ -72,7 +72,9 @@ def write_round_figures(run: Path, dataset: Dataset, layer: str, rounds: Sequenc
     folder = run / "figures"
     write_figure(folder, "rounds", _outcomes(rounds))
     write_figure(folder, "pseudo-frames", _frames(rounds, dataset.vocabulary.tags))
-    write_figure(folder, "never-accepted", _never(table))
+    never = table.filter(pc.equal(table["accepted"], 0))
+    if never.num_rows:
+        write_figure(folder, "never-accepted", _never(never, table.num_rows))
 
 
 def _outcomes(rounds: Sequence[Round]) -> ChartFigure:
@@ -118,14 +120,12 @@ def _frames(rounds: Sequence[Round], tags: tuple[str, ...]) -> ChartFigure:
     )
 
 
-def _never(table: pa.Table) -> TableFigure:
-    """The clips that no round accepted."""
-    never = table.filter(pc.equal(table["accepted"], 0))
-    last = table.column_names[-1]
-    first = never.slice(0, MOST_SHOWN).select(["clip", "tags", last])
+def _never(never: pa.Table, num_clips: int) -> TableFigure:
+    """The clips that no round accepted, of so many."""
+    first = never.slice(0, MOST_SHOWN).select(["clip", "tags", never.column_names[-1]])
     return TableFigure(
         title="Weak clips that no round accepted",
-        caption=f"{never.num_rows} of {table.num_rows}: what their frames are in the last round. Their labels may lack "
+        caption=f"{never.num_rows} of {num_clips}: what their frames are in the last round. Their labels may lack "
         f"a tag or have a wrong one, or the model cannot hear it. Shown are the first {first.num_rows}; all are in "
         f"{TABLE}.",
         alt=f"Table of {first.num_rows} clips that were never accepted, with their tags.",

@@ -31,8 +31,8 @@ def split_rows(trained_on: Records, dataset: Dataset, split: str) -> IntArray:
     Raises:
         InputError: the split is empty, the model has no splits of its own, or members were trained with other folds.
     """
-    # Known by its clips, not by its name. Another data set has its own splits: these folds mean nothing there.
-    here = [about for about in trained_on if about.get("dataset_digest") == dataset.digest]
+    # Another data set has its own splits: these folds mean nothing there.
+    here = trained_here(trained_on, dataset)
     if split == "all":
         if here:
             log.warning("all clips include those that the model was trained and selected on: these figures flatter it")
@@ -62,6 +62,23 @@ def split_rows(trained_on: Records, dataset: Dataset, split: str) -> IntArray:
     if split != "train":
         _warn_of_ancestors(trained_on, dataset, rows, split)
     return rows
+
+
+def own_splits(trained_on: Records, dataset: Dataset) -> Splits:
+    """The splits as a model's training had them, those of an ensemble's members together; warns of nothing.
+
+    Those of the data set where the model was trained on none of it.
+
+    Raises:
+        InputError: as for `split_rows`, but that a split may be empty.
+    """
+    here = trained_here(trained_on, dataset)
+    return _splits_together(here, _splits_of_members(here, dataset, "validation"), dataset)
+
+
+def trained_here(trained_on: Records, dataset: Dataset) -> list[Mapping[str, Any]]:
+    """The records that are of this data set: known by its clips, not by its name."""
+    return [about for about in trained_on if about.get("dataset_digest") == dataset.digest]
 
 
 def _splits_of_members(here: Records, dataset: Dataset, split: str) -> list[Splits]:
@@ -102,10 +119,11 @@ def _without(split: str, splits: Splits, dataset: Dataset, share_validation: boo
     if split == "validation" and not share_validation:
         return (
             "each member of the model was validated on clips that other members were trained on, so all together have "
-            "no validation split; use --split test, or evaluate one member (of --folds: RUN/folds/fold-1)"
+            "no validation split; use another one, or one member (of --folds: RUN/folds/fold-1)"
         )
     there = ", ".join(f"{name} ({len(found)} clips)" for name, found in splits.by_name().items() if len(found))
-    return f"{dataset.name} must have a {split} split, it has {there}; use --split all, or train with --test-fold"
+    way_out = "use --split all, or train with --test-fold" if split == "test" else f"train with --{split}-fold"
+    return f"{dataset.name} must have a {split} split, it has {there}; {way_out}"
 
 
 def _warn_of_ancestors(trained_on: Records, dataset: Dataset, rows: IntArray, split: str) -> None:

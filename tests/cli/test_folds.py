@@ -57,7 +57,7 @@ def test_folds_are_one_model_for_every_verb(run: Path, small_dataset: Path, clas
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "RUN", "SET", "--split", "validation"], "all together have no validation split; use --split tes"),
+        (["evaluate", "RUN", "SET", "--split", "validation"], "all together have no validation split; use another on"),
         (["evaluate", "RUN", "SET", "--by-epoch"], "is several models, and epochs are of one; name one's run, such as"),
         (["score", "RUN", "SET", "--folds", "2", "-o", "s"], "is 2 models, one a fold, and others are trained as one"),
         (["train", "baseline", "SET", "-o", "r", "--init", "RUN"], "is an ensemble, and one tagger is needed here"),

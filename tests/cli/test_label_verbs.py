@@ -124,7 +124,7 @@ def test_folders_in_each_others_places_are_named(
     scenes_and_scores: tuple[Dataset, Path], runs: list[Path], tmp_path: Path
 ) -> None:
     scenes, scores = scenes_and_scores
-    order = "the order is MODEL DATASET (evaluate, score, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
+    order = "the order is MODEL DATASET (evaluate, score, tune, map), RECIPE DATASET (train), DATASET SCORES (coverage)"
     for words, said in (
         (("evaluate", scenes.folder, runs[0]), f"{runs[0]}: must be a data set, this is a run folder; {order}"),
         (("evaluate", runs[0], runs[0] / "model"), f"model: must be a data set, this is a model folder; {order}"),

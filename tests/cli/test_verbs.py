@@ -31,6 +31,7 @@ VERBS = (
     "evaluate",
     "tag",
     "report",
+    "tune",
     "score",
     "relabel",
     "ensemble",

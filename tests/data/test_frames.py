@@ -1,9 +1,9 @@
-"""Events to frames and back: the identity on one grid, through tables too."""
+"""Events to frames and back: the identity on one grid, for every hop and rate, through tables too."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earmark.data.frames import events_from_frames, framewise
@@ -26,8 +26,13 @@ def events(rows: list[tuple[int, float, float]], values: list[float] | None = No
 
 
 @st.composite
-def grids(draw: st.DrawFn, pairs: list[tuple[int, int]]) -> dict[str, int]:
-    hop, rate = draw(st.sampled_from(pairs))
+def grids(draw: st.DrawFn, with_fine: bool = False) -> dict[str, int]:
+    """Clips of up to 40 frames, of a known hop and rate or of any; hops of 2 ms and less only if asked for."""
+    if draw(st.booleans()):
+        hop, rate = draw(st.sampled_from(GRIDS + FINE if with_fine else GRIDS))
+    else:
+        rate = draw(st.integers(4000, 192000))
+        hop = draw(st.integers(1 if with_fine else rate // 500 + 1, rate))
     return {"num_samples": draw(st.integers(1, 40 * hop)), "hop_samples": hop, "rate_hz": rate}
 
 
@@ -41,7 +46,7 @@ def rounded(seconds: np.ndarray) -> np.ndarray:
     return np.array([float(f"{time:.3f}") for time in seconds])
 
 
-@given(grids(GRIDS + FINE), st.integers(0, 2**32))
+@given(grids(with_fine=True), st.integers(0, 2**32))
 def test_frames_become_events_and_the_same_frames(grid, seed):
     decisions = drawn_decisions(grid, seed)
     tag, onset, offset = events_from_frames(decisions, **grid)
@@ -50,7 +55,7 @@ def test_frames_become_events_and_the_same_frames(grid, seed):
     np.testing.assert_array_equal(again, decisions.astype(np.float32))
 
 
-@given(grids(GRIDS), st.integers(0, 2**32))
+@given(grids(), st.integers(0, 2**32))
 def test_frames_are_the_same_after_times_were_rounded_to_milliseconds(grid, seed):
     decisions = drawn_decisions(grid, seed)
     tag, onset, offset = events_from_frames(decisions, **grid)
@@ -88,7 +93,7 @@ def test_frames_are_the_same_after_a_table_was_written_and_read(tmp_path, name, 
 
 
 @settings(max_examples=50)
-@given(grids(GRIDS + FINE), st.lists(st.tuples(st.floats(0, 0.99), st.floats(1e-6, 1)), max_size=5))
+@given(grids(with_fine=True), st.lists(st.tuples(st.floats(0, 0.99), st.floats(1e-6, 1)), max_size=5))
 def test_framewise_says_what_a_look_at_every_frame_says(grid, parts):
     """The plain way: a time is moved to an edge within 1 ms, then every frame is asked whether the event is in it."""
     length_s = grid["num_samples"] / grid["rate_hz"]
@@ -109,6 +114,40 @@ def test_framewise_says_what_a_look_at_every_frame_says(grid, parts):
         for frame in range(num_frames):
             expected[frame] = max(expected[frame], edges[frame] < off and on < edges[frame + 1])
     np.testing.assert_array_equal(found, expected)
+
+
+@given(grids(), st.integers(0, 2**32))
+def test_events_on_the_grid_come_back_as_they_were_from_a_table_in_milliseconds(grid, seed):
+    """Events to a table, frames, and events again: no edge moves, however often."""
+    tag, onset, offset = events_from_frames(drawn_decisions(grid, seed), **grid)
+    told = events(list(zip(tag, rounded(onset), rounded(offset), strict=True)))
+    frames = framewise(told, num_tags=3, **grid) > 0
+    for found, was in zip(events_from_frames(frames, **grid), (tag, onset, offset), strict=True):
+        np.testing.assert_array_equal(found, was)
+
+
+@given(grids(), st.data())
+def test_an_onset_is_floored_and_an_offset_is_ceiled_on_samples_but_for_a_millisecond_at_an_edge(grid, data):
+    hop, rate, num_samples = grid["hop_samples"], grid["rate_hz"], grid["num_samples"]
+    whole, reach = num_samples // hop, rate // 1000
+    assume(whole and hop >= 2 * reach + 2)
+    # Further than the reach from both edges of a frame.
+    inside = st.integers(reach + 1, hop - reach - 1)
+    first = data.draw(st.integers(0, whole - 1))
+    last = data.draw(st.integers(first, whole - 1))
+    onset = first * hop + data.draw(inside)
+    offset = max(last * hop + data.draw(inside), onset + 1)
+
+    def frames(onset_samples, offset_samples):
+        said = framewise(events([(0, onset_samples / rate, offset_samples / rate)]), num_tags=1, **grid)
+        return np.flatnonzero(said[:, 0]).tolist()
+
+    assert frames(onset, offset) == list(range(first, last + 1))
+    # An edge is taken for itself from as far as the reach, on either side.
+    off = data.draw(st.integers(-reach, reach))
+    if last > first:
+        assert frames(max(first * hop + off, 0), offset) == list(range(first, last + 1))
+        assert frames(onset, last * hop + off) == list(range(first, last))
 
 
 def test_a_frame_has_the_greatest_value_of_its_events_and_weak_rows_have_no_frames():

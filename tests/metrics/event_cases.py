@@ -70,7 +70,7 @@ def random_case(num_clips=12, num_tags=3, num_frames=40, seed=0, distance=1.5):
                 rows.append((clip, tag, round(now, 3), round(end, 3)))
                 scores[clip, (middle > now) & (middle < end), tag] += distance
                 now = end + rng.uniform(0.05, 2)
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    columns = [np.array(column) for column in zip(*rows, strict=True)] or [np.zeros(0, int)] * 4
     reference = events_from_arrays(*columns, duration_s=np.full(num_clips, duration), num_tags=num_tags)
     grid = framewise_scores(
         scores.reshape(-1, num_tags), np.full(num_clips, num_frames), hop_s=HOP_US / 1e6,

@@ -48,7 +48,7 @@ def test_runs_that_stand_are_the_decided_events(clips):
 def test_the_number_of_events_at_every_threshold(clips):
     scores = our_scores(clips)
     for tag in range(scores.num_tags):
-        thresholds, (count,) = totals(count_steps(scores.line(tag)))
+        thresholds, (count,) = totals(count_steps(scores.line(tag))[0])
         for threshold in thresholds_of(clips, tag):
             point = np.searchsorted(-thresholds, -threshold, "right") - 1
             assert count[point] == sum(len(decoded(clip, tag, threshold)) for clip in clips)

@@ -338,6 +338,20 @@ def test_model_card_says_what_it_is_and_what_nobody_said(tmp_path):
     assert "crnn_small" in card
 
 
+def test_model_card_says_what_scores_depend_on_beside_the_sound(tmp_path):
+    def limits(name, **changes):
+        save_model(Tagger(configure(**changes)), tmp_path / name)
+        return (tmp_path / name / "README.md").read_text().partition("## Limits")[2]
+
+    over_time, scaled = "Scores over time are defined per window: ", "Features are scaled to the range of each clip or "
+    assert [over_time in limits("plain"), scaled in limits("plain")] == [True, False]
+    own_range = limits("own range", front_end=PRESETS["class_frame"])
+    assert [over_time in own_range, scaled in own_range] == [True, True]
+    # Frames of a clip that is fitted to a number of them are no times.
+    fitted = limits("fitted", clip_frames=ClipFrames(num_frames=64))
+    assert [over_time in fitted, scaled in fitted] == [False, False]
+
+
 def test_model_folder_keeps_how_clips_are_scored(tmp_path):
     save_model(build(chunking=Chunking(chunk_s=2.0, min_chunk_s=0.3)), tmp_path / "chunks")
     assert load_model(tmp_path / "chunks").config.chunking == Chunking(chunk_s=2.0, min_chunk_s=0.3)

@@ -121,7 +121,12 @@ def test_rounds_learn_events_and_leave_layers_tables_and_figures(both: Dataset, 
         np.testing.assert_array_equal(
             both.labels(name).rows(np.flatnonzero(weak)), both.labels().rows(np.flatnonzero(weak))
         )
-    assert {path.stem for path in (run / "figures").glob("*.json")} >= {"rounds", "pseudo-frames", "never-accepted"}
+    drawn = {path.stem for path in (run / "figures").glob("*.json")}
+    assert drawn >= {"rounds", "pseudo-frames"}
+    never = [row["clip"] for row in table if row["accepted"] == "0"]
+    assert ("never-accepted" in drawn) == bool(never)
+    if never:
+        assert [row[0] for row in read_figure(run / "figures" / "never-accepted.json").rows] == never[:30]
     assert read_figure(run / "figures" / "rounds.json").series[0].y[0] == pytest.approx(
         about_layer(both.folder, layers[0])["changes"]["accepted"] / weak.sum()
     )

@@ -15,7 +15,7 @@ from earmark.data.layers import about_layer
 from earmark.data.statements import WEAK, ClipLabels
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
-from earmark.relabel.class_frame import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
+from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
 from earmark.scores.framewise import ScoredFrames
 
 TAGS = ("Bell", "Cat", "Dog")
