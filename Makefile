@@ -5,10 +5,10 @@ READY := .venv/.ready
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean bench-psl bench-psla bench-staged
+.PHONY: help setup demo test lint format clean bench-class-frame bench-psl bench-psla bench-staged
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv, with everything the demo and the tests need
 
@@ -38,6 +38,9 @@ lint: setup ## ruff (lint and format) and mypy
 format: setup ## let ruff format and mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-class-frame: setup ## class-frame pseudo labels on soundscapes of two kinds (an hour; SCALE=smoke: seconds)
+	@$(BIN)/python -m benchmarks.class_frame $(ARGS)
 
 bench-psl: setup ## PSL on soundscapes with planted truth (an hour; SCALE=smoke: seconds; OFFICE11=PATH: that set too)
 	@$(BIN)/python -m benchmarks.psl $(ARGS)

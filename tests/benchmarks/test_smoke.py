@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bench", ["psl", "psla", "staged"])
+@pytest.mark.parametrize("bench", ["class_frame", "psl", "psla", "staged"])
 def test_it_runs_and_keeps_nothing(bench: str) -> None:
     before = set((REPOSITORY / "benchmarks").rglob("*.md"))
     answer = subprocess.run(
