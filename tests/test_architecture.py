@@ -32,14 +32,25 @@ ALLOWED = {
     "models": GROUND | {"features", "losses", "data.vocabulary", "data.chunking"},
     "training": GROUND | {"data", "losses", "models", "features", "tag_map"},
     "scores": GROUND | {"data", "models"},
-    "relabel": GROUND | {"data", "scores.store", "clip_figure"},
+    "relabel": GROUND | {"data", "scores.store", "scores.framewise", "clip_figure"},
     "reports": GROUND,
     "clip_figure": GROUND | {"data", "features"},
     "tag_map": GROUND | {"data"},
+    "waveform_batches": {"models"},
+    "event_reference": {"data", "metrics", "scores.framewise"},
+    "event_decisions": GROUND | {"metrics", "models", "scores", "event_reference"},
+    "event_stream": {"data", "event_decisions"},
+    "event_tagging": GROUND
+    | {"data.audio", "models", "scores", "event_decisions", "event_stream", "tagging", "waveform_batches"},
+    "event_tagging_output": {"event_stream", "event_tagging", "tagging_output"},
+    "event_evaluation": GROUND
+    | {"data", "metrics", "models", "scores", "event_reference", "event_decisions", "event_figures", "evaluation", "clip_figure"},
+    "event_figures": GROUND | {"data", "metrics", "scores", "clip_figure", "event_reference", "event_decisions"},
+    "tuning": GROUND | {"data", "metrics", "models", "scores", "event_reference", "event_decisions", "evaluation"},
     "evaluation": GROUND | {"data", "metrics", "models", "scores", "evaluation_summary", "tag_map"},
     "evaluation_summary": GROUND,
     "averaging": GROUND | {"data", "metrics", "models", "scores", "evaluation"},
-    "tagging": GROUND | {"data.audio", "models", "scores"},
+    "tagging": GROUND | {"data.audio", "models", "scores", "waveform_batches"},
     "tagging_output": {"tagging"},
 }
 

@@ -26,6 +26,7 @@ class Recipe:
         teaching: the settings that differ when a model is trained only to score clips that it has not seen.
         takes_teacher: whether it learns from the scores of a model that is given.
         fold_mean: how the scores of the models of several folds are averaged.
+        refuse: raises InputError where the splits of a request cannot be learned from, before anything is trained.
         finds_events: whether it learns when tags sound, so that the model is to be tuned and evaluated by events too.
     """
 
@@ -37,6 +38,7 @@ class Recipe:
     takes_teacher: bool = False
     fold_mean: Mean = "arithmetic"
     finds_events: bool = False
+    refuse: Callable[[Any, Any, Any], None] | None = None
 
 
 RECIPES = {
@@ -70,6 +72,7 @@ RECIPES = {
             class_frame.ClassFrameSettings,
             class_frame.train,
             finds_events=True,
+            refuse=class_frame.refuse,
         ),
         Recipe("linear", "a new last layer for a model that is there (--init)", linear.LinearSettings, linear.train),
     )

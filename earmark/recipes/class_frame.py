@@ -10,18 +10,18 @@ Source: Mishima, Kiyokawa, Toizumi, Sagi, Kondoh and Nomura (NEC), DCASE 2019 ta
 import functools
 from typing import Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from earmark.config import Settings
 from earmark.data.augment import Augmentation
 from earmark.data.chunking import chunking_from
 from earmark.data.sampling import shuffled
+from earmark.data.splits import Splits
 from earmark.models.tagger import Tagger
-from earmark.recipes.events import event_validation, labelled_clips
-from earmark.recipes.job import Job
+from earmark.recipes.events import as_heard, event_validation, labelled_clips
+from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings, training_length_s
-from earmark.recipes.rounds import RoundSettings, origins, relabelling
+from earmark.recipes.rounds import RoundSettings, in_place_of, origins, refuse_kinds, relabelling
 from earmark.scores.framewise import step_samples
 from earmark.training.frame_labels import FrameLabels
 from earmark.training.loop import fit
@@ -61,30 +61,37 @@ class ClassFrameSettings(Settings):
         return self
 
 
+def refuse(request: Request, splits: Splits, settings: ClassFrameSettings) -> None:
+    """Raises InputError unless there are clips of the kinds that are learned from."""
+    refuse_kinds(request, splits, settings.relabelling.rounds)
+
+
 def train(job: Job[ClassFrameSettings]) -> Tagger:
     """The tagger with its final weights; by default those after the last round."""
     request, settings = job.request, job.settings
     pack = job.pack(settings.model)
     clips = labelled_clips(job, job.training_clips(pack))
     length_s = training_length_s(clips, settings.chunk_s, pack.rate_hz)
-    excerpts = chunking_from(length_s).cut(clips, pack.rate_hz)
-    weak = job.weak_labels(excerpts)
-    begin = functools.partial(job.tagger, settings.model, pack, excerpts, length_s)
+    chunks = chunking_from(length_s).cut(clips, pack.rate_hz)
+    begin = functools.partial(job.tagger, settings.model, pack, chunks, length_s)
     tagger = begin()
-    validate = event_validation(job, pack, job.validation(pack))
+    excerpts = as_heard(chunks, tagger, length_s)
+    weak = job.weak_labels(excerpts)
+    validate = event_validation(job, pack, job.validation(pack), settings.fit.select_by)
     rounds = relabelling(job, pack, clips, settings.relabelling)
     weights = tag_weights(settings.class_weights, weak.labels.counts(clips.clip_index))
     whole = settings.fit.model_copy(update={"epochs": settings.relabelling.epochs})
-    accepted, layer, is_past = np.zeros(0, np.int64), request.layer, False
+    given, is_past = request.dataset.statements(request.layer), False
+    origin, events = origins(job, []), given
     for number, part in enumerate(settings.relabelling.parts()):
         if number:
-            accepted, layer = rounds.accepted(number, tagger, is_past), rounds.layer(number)
+            accepted, found = rounds.learned(number, tagger, is_past)
+            origin, events = origins(job, accepted), in_place_of(given, found, accepted)
             tagger = begin() if part.afresh else tagger
-        origin = origins(job, accepted)
         feed = job.feed(
             pack,
             excerpts,
-            FrameLabels(weak, request.dataset.statements(layer), origin, step_samples(tagger), pack.rate_hz),
+            FrameLabels(weak, events, origin, step_samples(tagger), pack.rate_hz),
             functools.partial(shuffled, len(excerpts), request.seed),
             length_samples=None,
             augmentation=settings.augmentation,

@@ -1,6 +1,11 @@
 """Rounds of relabelling: a first stage on the labels as given, then rounds that each learn what the last one found."""
 
+import itertools
 import logging
+import os
+import re
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +17,15 @@ from pydantic import Field, model_validator
 
 from earmark.config import Settings, refuse_unread
 from earmark.data.clips import Excerpts, IntArray
+from earmark.data.layers import about_layer, check_new, read_layer
 from earmark.data.packs import Pack
+from earmark.data.splits import Splits
+from earmark.data.statements import Statements, joined, statements_from
 from earmark.errors import InputError, counted
 from earmark.files import read_json, write_json, written_aside
 from earmark.models.tagger import Tagger
 from earmark.recipes.folds import run_name
-from earmark.recipes.job import Job
+from earmark.recipes.job import Job, Request
 from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
 from earmark.relabel.round_figures import Round, write_round_figures
 from earmark.scores.framewise import framewise_clip_scores
@@ -62,47 +70,64 @@ class RoundSettings(Settings):
 class Relabelling:
     """The weakly labelled clips of a run, and the layers that its rounds leave.
 
+    What layers are called, and the number by which they are known to be this run's, stands in `rounds/layers.json`.
+
     Attributes:
         clips: those that are relabelled.
-        prefix: what its layers are called, before the number of the round.
     """
 
     job: Job[Any]
     pack: Pack
     clips: Excerpts
     settings: RoundSettings
-    prefix: str
 
     def layer(self, number: int) -> str:
         """The layer of a round, counted from 1."""
-        return f"{self.prefix}-round-{number:02d}"
+        return _layer_name(self._told()["prefix"], number)
 
-    def accepted(self, number: int, tagger: Tagger, is_past: bool) -> IntArray:
-        """The rows of the clips that a round accepted; relabels unless this very run has done so before.
+    def learned(self, number: int, tagger: Tagger, is_past: bool) -> tuple[IntArray, Statements]:
+        """The rows of the clips that a round accepted, and the events that it gives them, by clip.
+
+        Relabels unless this very run has done so before.
 
         Args:
             tagger: as the part before the round left it.
             is_past: the run has gone on from there already, so that the tagger is a later one.
 
         Raises:
-            InputError: the run has learned from a layer that is no longer there.
+            InputError: the run has learned from a layer that is no longer there, or another run's has its name.
         """
-        request, dataset, name = self.job.request, self.job.request.dataset, self.layer(number)
-        if name not in dataset.layers() or not self._path(number).is_file():
+        request, dataset = self.job.request, self.job.request.dataset
+        if not self._is_done(number):
             if is_past:
                 raise InputError(
-                    f"{request.run} has learned from the label layer {name} of {dataset.folder}, and it is no longer "
-                    "there; train anew, into another folder"
+                    f"{request.run} has learned from the label layer {self.layer(number)} of {dataset.folder}, and it "
+                    "is no longer there; train anew, into another folder"
                 )
+            if number == 1 and self.layer(number) in dataset.layers():
+                _claim_names(self.job)  # another run has taken the name since this one began
             self._relabel(number, tagger)
         outcome = pyarrow.parquet.read_table(self._path(number))
         rows = np.asarray(outcome["row"], dtype=np.int64)
-        return np.asarray(rows[np.asarray(outcome["outcome"]) == OUTCOMES[ACCEPTED]])
+        accepted = rows[np.asarray(outcome["outcome"]) == OUTCOMES[ACCEPTED]]
+        layer = read_layer(dataset.folder, self.layer(number), dataset.clips, dataset.vocabulary)
+        own = statements_from(layer, dataset.clips, dataset.vocabulary)
+        return accepted, own.at(own.value > 0)
 
     def write_figures(self) -> None:
         """Writes the figures of the rounds, and the table of what became of each clip."""
-        done = [self._round(number) for number in range(1, self.settings.rounds + 1)]
-        write_round_figures(self.job.request.run, self.job.request.dataset, self.job.request.layer, done)
+        dataset = self.job.request.dataset
+        numbers = range(1, self.settings.rounds + 1)
+        done = [Round.read(dataset, self.layer(number), self._path(number)) for number in numbers]
+        write_round_figures(self.job.request.run, dataset, self.job.request.layer, done)
+
+    def _is_done(self, number: int) -> bool:
+        """Whether the layer is there, and this run's own; its table was written before it."""
+        dataset, name = self.job.request.dataset, self.layer(number)
+        if name not in dataset.layers() or not self._path(number).is_file():
+            return False
+        changes = about_layer(dataset.folder, name).get("changes", {})
+        return isinstance(changes, dict) and changes.get("run") == self._told()["run"]
 
     def _relabel(self, number: int, tagger: Tagger) -> None:
         request, dataset = self.job.request, self.job.request.dataset
@@ -125,44 +150,84 @@ class Relabelling:
             parent=request.layer,
             written_by=str(request.run),
             frame_s=scored.hop_samples / scored.rate_hz,
-            about={"round": number},
+            about={"round": number, "run": self._told()["run"]},
         )
         log.info(
             "round %d of %d: threshold %.4g, %d of %s accepted",
             number, self.settings.rounds, theta, len(found.accepted), counted(len(found.clip_index), "weak clip"),
         )  # fmt: skip
 
-    def _round(self, number: int) -> Round:
-        return Round.read(self.job.request.dataset, self.layer(number), self._path(number))
+    def _told(self) -> dict[str, str]:
+        told: dict[str, str] = read_json(_names_path(self.job))
+        return told
 
     def _path(self, number: int) -> Path:
         return self.job.request.run / ROUNDS / f"round-{number:02d}.parquet"
 
 
 def relabelling(job: Job[Any], pack: Pack, clips: Excerpts, settings: RoundSettings) -> Relabelling:
-    """What relabels the weak clips among some; layers have names that were free when the run began.
+    """What relabels the weak clips among some; its layers have names that were free when the run began.
 
     Raises:
-        InputError: there are rounds, and no weakly labelled clip.
+        InputError: there are rounds, and layers cannot be written.
     """
-    request, dataset = job.request, job.request.dataset
-    weak = clips.at(np.flatnonzero(dataset.column("labelled")[clips.clip_index] == "weak"))
-    if settings.rounds and not len(weak):
+    dataset = job.request.dataset
+    labels = dataset.folder / "labels"
+    if settings.rounds and not os.access(labels, os.W_OK):
         raise InputError(
-            f"the train split of {dataset.name} must hold weakly labelled clips to relabel, found none; train on the "
-            "strong ones alone: --set rounds=0"
+            f"{labels} must be a folder that can be written to, for class_frame leaves a label layer a round there; "
+            "copy the data set's tables elsewhere (the audio may stay), or train with --set rounds=0"
         )
-    path = request.run / ROUNDS / "layers.json"
-    if not path.is_file():
-        taken = {name.rpartition("-round-")[0] for name in dataset.layers()}
-        names = (run_name(request), *(f"{run_name(request)}-{number}" for number in range(2, len(taken) + 3)))
-        write_json(path, {"prefix": next(name for name in names if name not in taken)})
-    return Relabelling(job, pack, weak, settings, str(read_json(path)["prefix"]))
+    if settings.rounds and not _names_path(job).is_file():
+        _claim_names(job)
+    weak = clips.at(np.flatnonzero(dataset.column("labelled")[clips.clip_index] == "weak"))
+    return Relabelling(job, pack, weak, settings)
 
 
-def origins(job: Job[Any], accepted: IntArray) -> IntArray:
+def refuse_kinds(request: Request, splits: Splits, rounds: int) -> None:
+    """Raises InputError unless a training split has strongly labelled clips, and, to relabel in rounds, weak ones."""
+    labelled = request.dataset.column("labelled")[splits.train]
+    where = f"the train split of {request.dataset.name}"
+    if not (labelled == "strong").any():
+        raise InputError(
+            f"{where} must hold strongly labelled clips (events with onset and offset), found none among "
+            f"{len(labelled)}; label some with times, or learn from clip labels: earmark train baseline, or psl"
+        )
+    if rounds and not (labelled == "weak").any():
+        raise InputError(
+            f"{where} must hold weakly labelled clips to relabel, found none; train on the strong ones alone: --set "
+            "rounds=0"
+        )
+
+
+def _claim_names(job: Job[Any]) -> None:
+    """Notes names of layers that nobody has, made of the run's: letters, digits and what else names of layers hold."""
+    request, dataset = job.request, job.request.dataset
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run_name(request)).lstrip("_.-")[:80] or "run"
+    taken = {layer.rpartition("-round-")[0] for layer in dataset.layers()}
+    others = (f"{name}-{number}" for number in itertools.count(2))
+    prefix = next(each for each in itertools.chain([name], others) if each not in taken)
+    check_new(dataset.folder, _layer_name(prefix, 1), request.layer)
+    write_json(_names_path(job), {"prefix": prefix, "run": secrets.token_hex(8)})
+
+
+def _layer_name(prefix: str, number: int) -> str:
+    return f"{prefix}-round-{number:02d}"
+
+
+def _names_path(job: Job[Any]) -> Path:
+    return job.request.run / ROUNDS / "layers.json"
+
+
+def origins(job: Job[Any], accepted: IntArray | Sequence[int]) -> IntArray:
     """Where each clip's frame labels come from, (clip,): strong labels, pseudo labels in accepted clips, or nowhere."""
     is_strong = job.request.dataset.column("labelled") == "strong"
     origin = np.where(is_strong, int(Origin.LABELS), int(Origin.NONE)).astype(np.int64)
-    origin[accepted] = Origin.SCORES
+    origin[np.asarray(accepted, np.int64)] = Origin.SCORES
     return origin
+
+
+def in_place_of(given: Statements, found: Statements, accepted: IntArray) -> Statements:
+    """The events to learn from, by clip: in accepted clips those found and no others, elsewhere those given."""
+    both = joined([given.at(~np.isin(given.clip_index, accepted)), found])
+    return both.at(np.argsort(both.clip_index, kind="stable"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.config import settings_from, values_of
+from earmark.config import Settings, settings_from, values_of
 from earmark.data.splits import Splits, cross_validation, resolve_splits, union_of
 from earmark.environment import describe_environment, resolve_precision, today
 from earmark.errors import InputError, OtherWorkError, first_few
@@ -40,6 +40,7 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
     values["precision"] = resolve_precision(values["precision"], request.device)
     parts = _parts(request)
     splits = union_of(parts) if parts else _splits(request)
+    _refuse_splits(recipe, request, parts or [splits], settings)
     record, is_new = _record(recipe, request, values), not request.run.exists()
     _open_run(request, record)
     try:
@@ -55,6 +56,19 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
             _remove_unless_begun(request.run)
         raise
     return splits
+
+
+def _refuse_splits(recipe: Recipe, request: Request, parts: Sequence[Splits], settings: Settings) -> None:
+    """Raises InputError where the recipe cannot learn from one of the splits, before it learns from any."""
+    if recipe.refuse is None:
+        return
+    for number, part in enumerate(parts, start=1):
+        try:
+            recipe.refuse(request, part, settings)
+        except InputError as error:
+            if len(parts) == 1:
+                raise
+            raise InputError(f"fold {number}: {error}; name fewer with --folds, or another --seed") from error
 
 
 def _splits(request: Request) -> Splits:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from earmark.data.dataset import ClipLabels, Dataset, write_layer
 from earmark.data.frames import events_from_frames
+from earmark.data.statements import WEAK
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.scores.framewise import ScoredFrames
 
@@ -123,6 +124,8 @@ def write_round_layer(
 ) -> None:
     """Writes a round's pseudo labels as a label layer, with their counts.
 
+    They take the place of times that the parent gives to the clips that are accepted.
+
     Args:
         parent: the layer that the clips' tags are from.
         frame_s: length of a score frame.
@@ -131,16 +134,21 @@ def write_round_layer(
     Raises:
         InputError: the name is taken.
     """
-    tags = dataset.vocabulary
+    tags, before = dataset.vocabulary, dataset.statements(parent)
+    stale = before.at((before.onset != WEAK) & np.isin(before.clip_index, found.accepted))
+    new = set(zip(found.event_clip, found.event_tag, found.onset, found.offset, strict=True))
+    old = zip(stale.clip_index, stale.tag_index, stale.onset, stale.offset, strict=True)
+    stale = stale.at(np.array([event not in new for event in old], np.bool_))
+    count = len(found.event_clip) + len(stale)
     table = columns_or_null(
-        len(found.event_clip),
+        count,
         LABEL_SCHEMA,
-        clip=dataset.clips["clip"].take(pa.array(found.event_clip)),
-        tag=tags.array().take(pa.array(found.event_tag)),
-        onset=pa.array(found.onset),
-        offset=pa.array(found.offset),
-        value=pa.array(np.ones(len(found.event_clip), np.float32)),
-        source=pa.repeat(SOURCE, len(found.event_clip)),
+        clip=dataset.clips["clip"].take(pa.array(np.append(found.event_clip, stale.clip_index))),
+        tag=tags.array().take(pa.array(np.append(found.event_tag, stale.tag_index))),
+        onset=pa.array(np.append(found.onset, stale.onset)),
+        offset=pa.array(np.append(found.offset, stale.offset)),
+        value=pa.array((np.arange(count) < len(found.event_clip)).astype(np.float32)),
+        source=pa.repeat(SOURCE, count),
     )
     told = {**about, **found.changes(tags.tags, frame_s)}
     write_layer(dataset, name, table, parent, written_by, changes=told)

@@ -16,6 +16,8 @@ from earmark.training.targets import FrameTargets, Origin, Targets, WeakLabels
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
+CUT_S = 0.001
+
 
 @dataclass(frozen=True, eq=False)
 class FrameLabels:
@@ -68,7 +70,7 @@ class FrameLabels:
             if self.origin[row] == Origin.NONE:
                 continue
             found = framewise(
-                self._events_in(int(row), onset / self.rate_hz),
+                self._events_in(int(row), onset / self.rate_hz, (onset + samples) / self.rate_hz),
                 num_tags=num_tags,
                 num_samples=int(samples),
                 hop_samples=self.hop_samples,
@@ -77,12 +79,22 @@ class FrameLabels:
             values[place, : len(found)], weight[place, : len(found)] = found, 1
         return values, weight
 
-    def _events_in(self, row: int, onset_s: float) -> Statements:
-        """A clip's events that go on after a moment, their times counted from it."""
+    def _events_in(self, row: int, begin_s: float, end_s: float) -> Statements:
+        """A clip's events between two moments, their times counted from the first.
+
+        Where a clip is cut, what reaches less than a millisecond over the cut is not there: tables hold no more.
+        """
         own = self._of_clip(row)
-        own = own.at(own.offset > onset_s)
-        times = {"onset": np.maximum(own.onset - onset_s, 0), "offset": own.offset - onset_s}
-        return Statements(own.clip_index, own.tag_index, times["onset"], times["offset"], own.value)
+        own = own.at(own.offset > begin_s + (CUT_S if begin_s > 0 else 0))
+        if self._is_cut[row]:
+            own = own.at(own.onset < end_s - CUT_S)
+        onset, offset = np.maximum(own.onset - begin_s, 0), own.offset - begin_s
+        return Statements(own.clip_index, own.tag_index, onset, offset, own.value)
+
+    @cached_property
+    def _is_cut(self) -> BoolArray:
+        """The clips that are several excerpts, bool (clip,)."""
+        return np.bincount(self.weak.excerpts.clip_index, minlength=len(self.origin)) > 1
 
     def _has_times(self, rows: IntArray, num_tags: int) -> BoolArray:
         """Which tags have events in each clip, (clip, tag)."""

@@ -8,22 +8,30 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from earmark.config import settings_from
-from earmark.data.dataset import Dataset, open_dataset, write_dataset
+from earmark.data.dataset import Dataset, open_dataset, write_dataset, write_layer
 from earmark.data.layers import GIVEN, about_layer, read_layer
+from earmark.data.packs import open_pack
 from earmark.data.statements import WEAK
 from earmark.data.synthesis import MixSettings, mix
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.errors import InputError
+from earmark.event_reference import metric_scores, reference_events
 from earmark.figures import read_figure
+from earmark.metrics.detection import detection_scores
+from earmark.metrics.framewise import events_from_scores
+from earmark.metrics.segment_based import segment_based_counts
 from earmark.models.tagger import load_model
-from earmark.recipes import find_recipe, preset_names, read_preset, rounds
+from earmark.recipes import class_frame, find_recipe, preset_names, read_preset, rounds
 from earmark.recipes.class_frame import ClassFrameSettings
 from earmark.recipes.job import Request
 from earmark.recipes.run import run_recipe
+from earmark.scores.framewise import framewise_clip_scores
 from earmark.tensor_files import load_tensors
 from earmark.training import loop
+from earmark.training.targets import Origin
 
 CLASS_FRAME = find_recipe("class_frame")
 SMALL = {
@@ -32,10 +40,13 @@ SMALL = {
 }  # fmt: skip
 
 
-def weakened(source: Dataset, folder: Path, kinds: tuple[str, ...] = ("strong", "weak", "weak")) -> Dataset:
+def weakened(
+    source: Dataset, folder: Path, kinds: tuple[str, ...] = ("strong", "weak", "weak"), validation: str = "strong"
+) -> Dataset:
     """A data set whose training clips are labelled in turn as `kinds` says; the others are as they were."""
     split = source.column("split")
     kind = np.where(split == "train", np.resize(np.array(kinds, object), source.num_clips), "strong")
+    kind[split == "validation"] = validation
     clips = source.clips.set_column(
         source.clips.column_names.index("labelled"), "labelled", pa.array(kind.tolist(), pa.string())
     )
@@ -221,8 +232,36 @@ def test_a_name_that_another_runs_layers_have_is_not_taken(both: Dataset, tmp_pa
 
 
 def test_long_clips_are_learned_from_in_chunks_with_their_own_events(both: Dataset, tmp_path: Path) -> None:
-    run = trained(both, tmp_path / "run", chunk_s=0.5, first_epochs=2, rounds=1, round_epochs=1)
+    seen: list[Any] = []
+    original = loop.train_step
+
+    def step(tagger: Any, batch: Any, *rest: Any) -> float:
+        seen.append(batch)
+        return original(tagger, batch, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "train_step", step)
+        run = trained(both, tmp_path / "run", chunk_s=0.5, first_epochs=1, rounds=1, round_epochs=1)
     assert load_model(run).config.training_length_s == 0.5
+    assert all(batch.waveform.shape[1] == 8000 for batch in seen)
+    labels = both.labels()
+    fewer = 0
+    for batch in seen:
+        frames = batch.targets.frames
+        strong = frames.origin.numpy() == Origin.LABELS
+        of_clip = labels.rows(batch.clip_index)
+        # A strong chunk has the tags that sound in it, a weak one its clip's.
+        heard = frames.values.numpy().max(axis=1)
+        np.testing.assert_array_equal(batch.targets.clipwise.numpy(), np.where(strong[:, None], heard, of_clip))
+        fewer += int(heard[strong].sum() < of_clip[strong].sum())
+    assert fewer
+
+
+def test_chunks_are_no_longer_than_fixed_frames(both: Dataset, tmp_path: Path) -> None:
+    few = {"first_epochs": 1, "rounds": 1, "round_epochs": 1, "fixed_frames": 60}
+    with pytest.raises(InputError, match=r"chunk_s must be at most 0.6, .* fixed_frames=60 hold, got 1.5"):
+        trained(both, tmp_path / "run", **few)
+    trained(both, tmp_path / "run", chunk_s=0.55, **few)
 
 
 def test_a_layer_that_was_learned_from_and_is_gone_is_said(both: Dataset, tmp_path: Path) -> None:
@@ -270,12 +309,103 @@ def test_clips_without_labels_are_left_out_and_said(scenes: Dataset, tmp_path: P
 
 
 def test_best_weights_can_be_chosen_by_events_and_no_other_recipe_can(both: Dataset, tmp_path: Path) -> None:
-    few = {"first_epochs": 3, "rounds": 0, "round_epochs": 3, "delta": 1 / 16}
+    few = {"first_epochs": 4, "rounds": 0, "round_epochs": 3, "delta": 1 / 16}
     run = trained(both, tmp_path / "run", select_by="segment_f1", final_weights="best", **few)
-    best = max(record["validation"]["segment_f1"] for record in records(run))
-    assert best >= records(run)[-1]["validation"]["segment_f1"]
+    found = [record["validation"]["segment_f1"] for record in records(run)]
+    tagger, pack = load_model(run), open_pack(both, 16000)
+    rows = np.flatnonzero(both.column("split") == "validation")
+    scored = framewise_clip_scores(tagger, pack, rows, device=torch.device("cpu"))
+    decided = events_from_scores(metric_scores(scored), 0.5)
+    counts = segment_based_counts(reference_events(both, GIVEN, scored), decided)
+    assert detection_scores(counts).macro_f1 == pytest.approx(max(found), abs=1e-6)
     with pytest.raises(InputError, match="select_by must be a metric of the validation split, event_f1 is not among"):
         run_recipe(
             find_recipe("baseline"), Request(dataset=both, run=tmp_path / "other"),
             {"backbone": "crnn_small", "pretrained": None, "epochs": 1, "select_by": "event_f1"},
         )  # fmt: skip
+
+
+def test_without_events_to_validate_on_none_can_choose(scenes: Dataset, tmp_path: Path) -> None:
+    dataset = weakened(scenes, tmp_path / "data", validation="weak")
+    with pytest.raises(InputError, match=r"select_by=event_f1 needs events to validate on, .* 0 of its 10 clips"):
+        trained(dataset, tmp_path / "run", select_by="event_f1")
+    assert not (tmp_path / "run").exists()
+    run = trained(dataset, tmp_path / "run", first_epochs=1, rounds=1, round_epochs=1)
+    assert "event_f1" not in records(run)[-1]["validation"]
+
+
+def test_two_runs_of_one_name_never_take_each_others_layers(both: Dataset, tmp_path: Path) -> None:
+    """Both have begun before either has relabelled: the later one takes another name."""
+    few = {"first_epochs": 1, "rounds": 2, "round_epochs": 1, "delta": 0.25, "checkpoint_every_steps": 1}
+    early, late = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        killed_at(patch, loop, "train_step", 2)
+        with pytest.raises(KilledError):
+            trained(both, early, **few)
+    trained(both, late, **few)
+    trained(both, early, **few)
+    assert [name for name in both.layers() if name != GIVEN] == [
+        "run-round-01", "run-round-02", "run-2-round-01", "run-2-round-02",
+    ]  # fmt: skip
+    for prefix, run in (("run", late), ("run-2", early)):
+        assert about_layer(both.folder, f"{prefix}-round-01")["written_by"] == str(run)
+
+
+def test_pseudo_labels_take_the_place_of_times_that_the_labels_beneath_give(both: Dataset, tmp_path: Path) -> None:
+    weak = np.flatnonzero((both.column("labelled") == "weak") & (both.column("split") == "train"))
+    names, said = both.clips["clip"].to_pylist(), both.statements()
+    stale = [(names[clip], both.vocabulary.tags[tag], 0.05, 0.1) for clip, tag in zip(
+        said.clip_index, said.tag_index, strict=True) if clip in weak]  # fmt: skip
+    clip, tag, onset, offset = zip(*stale, strict=True)
+    table = columns_or_null(
+        len(stale), LABEL_SCHEMA, clip=pa.array(clip), tag=pa.array(tag), onset=pa.array(onset),
+        offset=pa.array(offset), value=pa.array(np.ones(len(stale), np.float32)),
+    )  # fmt: skip
+    write_layer(both, "timed", table)
+    learned: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = class_frame.FrameLabels
+
+        def made(*arguments: Any) -> Any:
+            learned.append(original(*arguments))
+            return learned[-1]
+
+        patch.setattr(class_frame, "FrameLabels", made)
+        request = Request(dataset=both, run=tmp_path / "run", layer="timed")
+        run_recipe(CLASS_FRAME, request, {**SMALL, "rounds": 1})
+    of_round = learned[1]
+    accepted = np.flatnonzero(of_round.origin == Origin.SCORES)
+    assert len(accepted)
+    layer = both.statements("run-round-01")
+    for events in (of_round.events, layer):
+        mine = events.at((events.onset != WEAK) & np.isin(events.clip_index, accepted))
+        assert len(mine)
+        assert not ((mine.onset == 0.05) & (mine.offset == 0.1)).any()
+    # What nobody relabelled keeps the times that it was given.
+    rejected = np.setdiff1d(weak, accepted)
+    kept = layer.at((layer.onset != WEAK) & np.isin(layer.clip_index, rejected))
+    assert ((kept.onset == 0.05) & (kept.offset == 0.1)).all()
+
+
+@pytest.mark.parametrize("name", ["my run", "Lauf-ä (1)", ".hidden", "x" * 120, "..."])
+def test_any_name_of_a_run_makes_names_of_layers(both: Dataset, tmp_path: Path, name: str) -> None:
+    trained(both, tmp_path / f"_{name}" if name == "..." else tmp_path / name, first_epochs=1, rounds=1, round_epochs=1)
+    assert len(both.layers()) == 2
+
+
+def test_a_data_set_that_cannot_be_written_to_is_refused_before_training(
+    both: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_pack(both, 16000)
+    monkeypatch.setattr(rounds.os, "access", lambda path, mode: "labels" not in str(path))
+    with pytest.raises(InputError, match=r"must be a folder that can be written to, .* --set rounds=0"):
+        trained(both, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    trained(both, tmp_path / "run", first_epochs=1, rounds=0, round_epochs=3, delta=1 / 16)
+
+
+def test_folds_without_strong_clips_are_refused_before_any_is_trained(scenes: Dataset, tmp_path: Path) -> None:
+    dataset = weakened(scenes, tmp_path / "data", ("strong", *["weak"] * 29))
+    with pytest.raises(InputError, match=r"fold \d: the train split of data must hold strongly labelled .* --folds"):
+        run_recipe(CLASS_FRAME, Request(dataset=dataset, run=tmp_path / "run", folds=3), SMALL)
+    assert not (tmp_path / "run").exists()

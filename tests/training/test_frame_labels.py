@@ -58,6 +58,14 @@ def test_an_excerpt_of_a_strong_clip_has_the_tags_that_sound_in_it_and_others_th
     assert not values[2].any()  # its event ended before
 
 
+def test_what_reaches_less_than_a_millisecond_over_a_cut_is_not_there():
+    source = labels([(STRONG, 0, 50), (STRONG, 50, 60), (STRONG, 110, 90)])
+    before, between, behind = source.at(np.arange(3)).clipwise[:, :2].tolist()
+    assert (before, between, behind) == ([1, 0], [0, 0], [0, 1])  # tag 0 ends, and tag 1 begins, where the clip is cut
+    shifted = labels([(STRONG, 0, 49), (STRONG, 49, 62), (STRONG, 111, 89)])
+    assert shifted.at(np.arange(3)).clipwise[:, :2].tolist() == [[1, 0], [1, 1], [0, 1]]
+
+
 def test_targets_have_as_many_frames_in_every_batch():
     source = labels([(STRONG, 0, 200), (PSEUDO, 0, 40)])
     assert source.at(np.array([1])).frames.values.shape[1] == source.at(np.array([0])).frames.values.shape[1] == 20
