@@ -17,8 +17,9 @@ from earmark.data.dataset import Dataset
 from earmark.data.frames import framewise
 from earmark.data.layers import GIVEN, TRUTH
 from earmark.data.packs import open_pack
-from earmark.event_decisions import EventDecisions, decided_events, plain_decisions
-from earmark.event_reference import metric_scores, reference_events, strong_clips
+from earmark.events.decisions import EventDecisions, decided_events, plain_decisions
+from earmark.events.reference import metric_scores, reference_events, strong_clips
+from earmark.events.tuning import best_decisions
 from earmark.files import read_json, written_aside
 from earmark.metrics.criteria import CRITERIA
 from earmark.metrics.detection import detection_scores
@@ -28,7 +29,6 @@ from earmark.models.tagger import load_model
 from earmark.recipes.rounds import ROUNDS, RoundSettings
 from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, round_threshold
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores
-from earmark.tuning import best_decisions
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
