@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from earmark.data.clips import Excerpts
 from earmark.data.statements import Statements
+from earmark.labels.quality import LabelQuality
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -39,8 +40,8 @@ def sounding_s(events: Statements, chunks: Excerpts, rate_hz: int, num_tags: int
 
 def precision(decided: BoolArray, truth: BoolArray) -> float:
     """The share of decisions that are right, over all cells; NaN without any."""
-    count = np.count_nonzero(decided)
-    return np.count_nonzero(decided & truth) / count if count else float("nan")
+    counts = (np.asarray(np.count_nonzero(cells)) for cells in (decided & truth, decided, truth))
+    return float(LabelQuality(*counts).precision)
 
 
 def recall(decided: BoolArray, truth: BoolArray) -> float:

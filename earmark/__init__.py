@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earmark.event_tagging import EventTagger
+    from earmark.events.tagging import EventTagger
     from earmark.tagging import RecordingTagger
 
 __version__ = "0.1.0"
@@ -50,7 +50,7 @@ def load_event_tagger(
     by onset, in seconds.
     """
     from earmark.environment import resolve_device
-    from earmark.event_tagging import EventTagger, decisions_for
+    from earmark.events.tagging import EventTagger, decisions_for
     from earmark.models.ensemble import open_model
 
     opened = open_model(Path(model))

@@ -16,7 +16,7 @@ def headline(run: Path) -> list[str]:
         (run / "evaluation", "mean_average_precision", "mAP"),
         (run / "evaluation" / "events", "collar_based_f1", "collar-based F1"),
     ):
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
             found = read_json(path)
             mean = found["metrics"][metric]
             shown = "not finite" if mean["value"] is None else f"{mean['value']:.3f}"
@@ -40,7 +40,7 @@ def summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
     ]
     if evaluation["num_without_shared_tag"]:
         lines.append(f"  {evaluation['num_without_shared_tag']} more clips have no tag that the model knows")
-    lines += _metric_lines(evaluation["metrics"])
+    lines += [*_metric_lines(evaluation["metrics"]), f"  F1 is at {_thresholds_in_words(evaluation)}"]
     scored = [row for row in evaluation["per_tag"] if row["average_precision"] is not None]
     weakest = sorted(scored, key=lambda row: float(row["average_precision"]))[:3]
     if weakest:
@@ -77,6 +77,15 @@ def event_summary_lines(evaluation: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _thresholds_in_words(evaluation: Mapping[str, Any]) -> str:
+    chosen = evaluation["thresholds"]
+    if chosen is None:
+        return "a score of 0.5 for all tags"
+    by = "" if chosen["labels"] == evaluation["labels"] else f", labels {chosen['labels']}"
+    where = f"the best threshold of each tag on {chosen['split']} ({counted(chosen['num_clips'], 'clip')}{by})"
+    return f"{where}, these very clips: it flatters" if chosen["split"] == evaluation["split"] else where
+
+
 def _decisions_in_words(evaluation: Mapping[str, Any]) -> str:
     tuned = evaluation["decisions"]["tuned"]
     if tuned is None:
@@ -109,8 +118,8 @@ def split_in_words(evaluation: Mapping[str, Any]) -> str:
 
 def of_what(evaluation: Mapping[str, Any]) -> str:
     """The clips of an evaluation, for a caption."""
-    clips = counted(evaluation["num_clips"], "clip")
-    return f"{clips} of the {evaluation['split']} split of {evaluation['dataset']}"
+    clips = "clip" if evaluation["num_clips"] == 1 else "clips"
+    return f"{evaluation['num_clips']:,} {clips} of the {evaluation['split']} split of {evaluation['dataset']}"
 
 
 def section_of(what: str, evaluation: Mapping[str, Any]) -> str:
@@ -125,7 +134,7 @@ def sorted_average_precision(evaluation: Mapping[str, Any]) -> ChartFigure:
     value = evaluation["metrics"]["mean_average_precision"]["value"]
     return ChartFigure(
         kind="bar",
-        title=f"Average precision by tag on {split_in_words(evaluation)}",
+        title="Average precision by tag",
         caption=f"{of_what(evaluation)}; lines are {evaluation['confidence']:.0%} intervals over groups. Wide ones "
         "mean few recordings.",
         alt=f"Bars of average precision for {len(rows)} tags, mean {value:.3f}; best {rows[0]['tag']}, weakest "
@@ -159,19 +168,21 @@ def average_precision_by_count(evaluation: Mapping[str, Any]) -> ChartFigure:
     rows.sort(key=lambda row: int(row["training_clips" if known else "positives"]))
     counts = [int(row["training_clips" if known else "positives"]) for row in rows]
     precisions = [float(row["average_precision"]) for row in rows]
-    half = len(rows) // 2
+    half, is_wide = len(rows) // 2, bool(counts) and counts[-1] > 30 * max(counts[0], 1)
     told = f"All have {counts[0]:,}." if counts and counts[0] == counts[-1] else ""
     if half and not told:
         rare, frequent = (sum(some) / len(some) for some in (precisions[:half], precisions[half:]))
         told = f"Mean of the rarer half of the tags {rare:.3f}, of the others {frequent:.3f}."
+    if is_wide and not counts[0]:
+        told += f" {counted(counts.count(0), 'tag', 'have')} none and no point."
     return ChartFigure(
         kind="scatter",
-        title=f"Average precision by count on {split_in_words(evaluation)}",
+        title="Average precision by count",
         caption=f"{of_what(evaluation)}; a point is a tag, by how many {of_clips} have it. {told}".rstrip(),
         alt=f"Points of {counted(len(rows), 'tag')}, average precision over the number of {of_clips}. {told}".rstrip(),
         x_label=f"{of_clips.capitalize()} with the tag",
         y_label="average precision",
-        x_log=bool(counts) and counts[-1] > 30 * max(counts[0], 1),
+        x_log=is_wide,
         series=[Series(label="tags", x=[float(count) for count in counts], y=list(precisions))],
         section=section_of("Tags", evaluation),
         place=11,

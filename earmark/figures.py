@@ -48,7 +48,9 @@ class ChartFigure(_Figure):
     y_label: str
     x_unit: str = ""
     y_unit: str = ""
-    x_log: bool = Field(default=False, description="a logarithmic axis of numbers, which leaves out those up to 0")
+    x_log: bool = Field(
+        default=False, description="of lines and points: a logarithmic axis, which leaves out what is not above 0"
+    )
     y_log: bool = Field(default=False, description="the same of the values")
     series: list[Series]
 

@@ -37,17 +37,20 @@ ALLOWED = {
     "clip_figure": GROUND | {"data", "features"},
     "tag_map": GROUND | {"data"},
     "waveform_batches": {"models"},
-    "event_reference": {"data", "metrics", "scores.framewise"},
-    "event_decisions": GROUND | {"metrics", "models", "scores", "event_reference"},
-    "event_stream": {"data", "event_decisions"},
-    "event_tagging": GROUND
-    | {"data.audio", "models", "scores", "event_decisions", "event_stream", "tagging", "waveform_batches"},
-    "event_tagging_output": {"event_stream", "event_tagging", "tagging_output"},
-    "event_evaluation": GROUND
-    | {"data", "metrics", "models", "scores", "event_reference", "event_decisions", "event_figures", "evaluation", "clip_figure"},
-    "event_figures": GROUND | {"data", "metrics", "scores", "clip_figure", "event_reference", "event_decisions"},
-    "tuning": GROUND | {"data", "metrics", "models", "scores", "event_reference", "event_decisions", "evaluation"},
-    "evaluation": GROUND | {"data", "metrics", "models", "scores", "evaluation_summary", "tag_map"},
+    "events": GROUND
+    | {"data", "metrics", "models", "scores", "clip_figure", "evaluation", "tagging", "tagging_output"}
+    | {"waveform_batches"},
+    "labels": GROUND | {"data", "metrics", "relabel", "clip_figure", "events.reference"},
+    "audit": GROUND | {"data", "features", "metrics", "clip_figure", "scores.store", "reports.figures_page"},
+    "compared_runs": GROUND | {"scores.evaluated"},
+    "comparison": GROUND | {"compared_runs", "metrics", "scores.evaluated", "reports.metric_names"},
+    "tag_pair_figures": GROUND | {"metrics", "evaluation_summary"},
+    "evaluation_context": GROUND | {"data", "metrics", "models", "scores"},
+    "evaluation_figures": GROUND | {"metrics", "scores.evaluated", "evaluation_summary", "tag_pair_figures"},
+    "evaluation_clips": GROUND | {"data", "metrics", "models", "scores", "clip_figure", "evaluation_summary"},
+    "evaluation": GROUND
+    | {"data", "metrics", "models", "scores", "tag_map"}
+    | {"evaluation_summary", "evaluation_context", "evaluation_figures", "evaluation_clips"},
     "evaluation_summary": GROUND,
     "averaging": GROUND | {"data", "metrics", "models", "scores", "evaluation"},
     "tagging": GROUND | {"data.audio", "models", "scores", "waveform_batches"},

@@ -89,7 +89,7 @@ def test_the_verified_share_of_a_tags_clips(small_dataset: Path, small_run: Path
     tagger, pack = load_model(small_run), open_pack(plain, RATE_HZ)
 
     def shares(dataset, tag_map=None):
-        found = evaluate(
+        found, _ = evaluate(
             tagger, dataset, pack, np.arange(11, 36), split="all", layer="given", device=CPU, tag_map=tag_map,
             resamples=2,
         )  # fmt: skip

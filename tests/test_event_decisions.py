@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import median_filter
 
-from earmark import event_decisions
 from earmark.errors import InputError
-from earmark.event_decisions import (
+from earmark.events import decisions as event_decisions
+from earmark.events.decisions import (
     EventDecisions,
     decided_events,
     filtered,

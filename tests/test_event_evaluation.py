@@ -16,10 +16,10 @@ from earmark.data.synthesis.planting import CorruptSettings
 from earmark.data.tables import LABEL_SCHEMA
 from earmark.errors import InputError
 from earmark.evaluation_summary import event_summary_lines, headline
-from earmark.event_decisions import decided_events, filtered, plain_decisions, write_decisions
-from earmark.event_evaluation import PSDS, evaluate_model_events, event_results, write_clip_events
-from earmark.event_figures import events_by_tag, f1_by_threshold, psd_roc
-from earmark.event_reference import metric_scores, reference_events
+from earmark.events.decisions import decided_events, filtered, plain_decisions, write_decisions
+from earmark.events.evaluation import PSDS, evaluate_model_events, event_results, write_clip_events
+from earmark.events.figures import events_by_tag, f1_by_threshold, psd_roc
+from earmark.events.reference import metric_scores, reference_events
 from earmark.figures import read_figure
 from earmark.metrics.collar_based import collar_based_counts
 from earmark.metrics.detection import detection_scores

@@ -7,7 +7,7 @@ import pytest
 from earmark.data.dataset import Dataset, write_dataset, write_layer
 from earmark.data.tables import CLIP_SCHEMA, LABEL_SCHEMA, columns_or_null
 from earmark.data.vocabulary import Vocabulary
-from earmark.event_reference import reference_events, strong_clips
+from earmark.events.reference import reference_events, strong_clips
 from earmark.scores.framewise import ScoredFrames
 
 EVENTS = [

@@ -16,9 +16,9 @@ from earmark.data.dataset import open_dataset
 from earmark.data.importing import import_dataset
 from earmark.data.packs import open_pack
 from earmark.errors import InputError
-from earmark.event_decisions import EventDecisions, decided_events, median_filtered, plain_decisions, write_decisions
-from earmark.event_stream import Event, EventStream
-from earmark.event_tagging import EndOfRecording, EventTagger
+from earmark.events.decisions import EventDecisions, decided_events, median_filtered, plain_decisions, write_decisions
+from earmark.events.stream import Event, EventStream
+from earmark.events.tagging import EndOfRecording, EventTagger
 from earmark.features import ClipFrames
 from earmark.metrics.events import Events, microseconds
 from earmark.models.ensemble import Ensemble, Model, save_ensemble

@@ -13,8 +13,9 @@ from earmark.data.importing import import_dataset
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.environment import today
 from earmark.errors import InputError
-from earmark.event_decisions import decided_events, plain_decisions, read_decisions
-from earmark.event_reference import reference_events
+from earmark.events.decisions import decided_events, plain_decisions, read_decisions
+from earmark.events.reference import reference_events
+from earmark.events.tuning import FILTERS_S, best_decisions, tune_model, tuning_lines
 from earmark.features import PRESETS, ClipFrames
 from earmark.metrics.criteria import CRITERIA, Criterion
 from earmark.metrics.detection import detection_scores
@@ -22,7 +23,6 @@ from earmark.models.ensemble import Ensemble, save_ensemble
 from earmark.models.settings import BackboneConfig, TaggerConfig
 from earmark.models.tagger import Tagger, save_model
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores
-from earmark.tuning import FILTERS_S, best_decisions, tune_model, tuning_lines
 from tests.conftest import RATE_HZ, sound
 from tests.metrics.event_cases import HOP_US, clips_with_scores, ours
 from tests.reference.plain_events import (

@@ -1,4 +1,4 @@
-"""Verbs that handle data: import, export, pack, info, diff."""
+"""Verbs that handle data: import, export, pack, info."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -178,23 +178,3 @@ def info(dataset: DatasetFolder, quiet: Quiet = False, verbose: Verbose = False)
     from earmark.data.info import describe_dataset
 
     print("\n".join(describe_dataset(open_dataset(dataset))))
-
-
-@app.command()
-def diff(
-    dataset: DatasetFolder,
-    before: Annotated[str, typer.Argument(metavar="LAYER", help="A label layer.")],
-    after: Annotated[str, typer.Argument(metavar="LAYER", help="The label layer to compare with it.")],
-    rows: Annotated[int, typer.Option(min=0, help="How many of the differing labels to print.")] = 10,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """What one label layer says differently from another.
-
-    Example: earmark diff sounds given corrected
-    """
-    from earmark.data.dataset import open_dataset
-    from earmark.data.info import describe_diff
-    from earmark.data.layer_diff import diff_layers
-
-    print("\n".join(describe_diff(diff_layers(open_dataset(dataset), before, after), rows)))

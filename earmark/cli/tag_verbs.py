@@ -9,8 +9,8 @@ from earmark.cli.app import LEFT_OUT, Device, ModelFolder, Quiet, Verbose, app
 from earmark.errors import InputError
 
 if TYPE_CHECKING:
-    from earmark.event_tagging import EventTagger
-    from earmark.event_tagging_output import EventPrinter
+    from earmark.events.output import EventPrinter
+    from earmark.events.tagging import EventTagger
     from earmark.tagging_output import Printer
 
 
@@ -61,7 +61,7 @@ def tag(
         if top_k is not None or embeddings is not None:
             raise InputError("--events gives every event there is, and takes neither --top-k nor --embeddings")
         from earmark import load_event_tagger
-        from earmark.event_tagging_output import EVENT_PRINTERS
+        from earmark.events.output import EVENT_PRINTERS
 
         tagger = load_event_tagger(model, device, threshold, median_filter)
         _print_events(tagger, paths, EVENT_PRINTERS[output_format]())

@@ -35,7 +35,7 @@ def tune(
     """
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
-    from earmark.tuning import tune_model, tuning_lines
+    from earmark.events.tuning import tune_model, tuning_lines
 
     result = tune_model(
         model,

@@ -53,8 +53,9 @@ def evaluate(
 ) -> None:
     """Score a model on a split, with 95 % intervals.
 
-    The splits are those the model was trained with. A run folder keeps the result in evaluation/SPLIT.json, and that of
-    --by-epoch in figures/averaging-SPLIT.json.
+    The splits are those the model was trained with. F1 is at each tag's best threshold on the
+    validation split. A run folder keeps the result in evaluation/SPLIT.json, with figures and clips to listen to for
+    its page, and that of --by-epoch in figures/averaging-SPLIT.json.
 
     With --events: collar-, segment- and intersection-based F1 and PSDS, of the clips labelled strong, decided as `tune`
     has chosen (else by 0.5). A run folder keeps it in evaluation/events/SPLIT.json, with figures.
@@ -74,8 +75,9 @@ def evaluate(
         return
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
-    from earmark.evaluation import evaluate_model, evaluation_name
+    from earmark.evaluation import evaluate_model
     from earmark.evaluation_summary import summary_lines
+    from earmark.scores.evaluated import evaluation_name
 
     if by_epoch:
         from earmark.averaging import averaging_by_start_epoch
@@ -114,7 +116,7 @@ def _evaluate_events(
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
     from earmark.evaluation_summary import event_summary_lines
-    from earmark.event_evaluation import evaluate_model_events, write_clip_events
+    from earmark.events.evaluation import evaluate_model_events, write_clip_events
 
     opened, on = open_dataset(dataset), resolve_device(device)
     # First, because a name that is not known is seen at once.
@@ -191,6 +193,7 @@ def report(
     page = write_run_page(run, out or run / "report.html")
     print(f"model: {run / 'model'}")
     print(f"page:  {page}")
+    print(f"data:  {page.stem}.json, {page.stem}.md")
     for line in headline(run):
         print(line)
     word = command_word()

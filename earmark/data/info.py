@@ -6,7 +6,7 @@ import numpy as np
 
 from earmark.data.audio.problems import Problem
 from earmark.data.dataset import Dataset
-from earmark.data.layer_diff import CHANGES, LayerDiff
+from earmark.data.layer_diff import CHANGES, LEFT, LayerDiff
 from earmark.data.splits import resolve_splits
 
 MOST_TAGS = 20
@@ -86,7 +86,7 @@ def describe_diff(difference: LayerDiff, most_rows: int) -> list[str]:
 
 
 def _changes(counts: dict[str, int]) -> str:
-    return ", ".join(f"{counts[change]} {change}" for change in CHANGES)
+    return ", ".join(f"{counts[change]} {change}" for change in (*CHANGES, LEFT))
 
 
 def _value(value: float | None) -> str:

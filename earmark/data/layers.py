@@ -55,6 +55,18 @@ def layer_chain(folder: Path, layer: str) -> list[str]:
     return chain
 
 
+def parent_of(folder: Path, layer: str) -> str:
+    """The layer that another one builds on.
+
+    Raises:
+        InputError: there is no such layer, it builds on none, or its parent is gone.
+    """
+    chain = layer_chain(folder, layer)
+    if len(chain) == 1:
+        raise InputError(f'{folder}: label layer "{layer}" builds on no other one; name the layer to compare it with')
+    return chain[-2]
+
+
 def is_truth(folder: Path, layer: str) -> bool:
     """Whether a layer, or one that it builds on, undoes planted faults.
 

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from earmark.config import Settings, what_must_hold
 from earmark.errors import InputError, first_few
-from earmark.event_reference import metric_scores
+from earmark.events.reference import metric_scores
 from earmark.files import write_json
 from earmark.metrics.events import Events
 from earmark.metrics.framewise import events_from_scores

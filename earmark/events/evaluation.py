@@ -18,10 +18,10 @@ from earmark.data.layers import GIVEN
 from earmark.data.packs import open_pack
 from earmark.environment import machine_name, today
 from earmark.errors import InputError, counted
-from earmark.evaluation import check_vocabulary, evaluation_name, finite_or_none
-from earmark.event_decisions import EventDecisions, filtered, plain_decisions, read_decisions
-from earmark.event_figures import events_by_tag, events_of_clip, f1_by_threshold, psd_roc
-from earmark.event_reference import metric_scores, reference_events, strong_clips
+from earmark.evaluation import check_vocabulary, finite_or_none
+from earmark.events.decisions import EventDecisions, filtered, plain_decisions, read_decisions
+from earmark.events.figures import events_by_tag, events_of_clip, f1_by_threshold, psd_roc
+from earmark.events.reference import metric_scores, reference_events, strong_clips
 from earmark.figures import ChartFigure, TableFigure, write_figure
 from earmark.files import write_json
 from earmark.metrics.bootstrap import Interval, TagIntervals
@@ -33,6 +33,7 @@ from earmark.metrics.framewise import FramewiseScores, events_from_scores
 from earmark.metrics.psds import PSDS_1, PSDS_2
 from earmark.metrics.psds_bootstrap import PsdsBootstrap, bootstrap_psds
 from earmark.models.ensemble import Model, open_model
+from earmark.scores.evaluated import evaluation_name
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores, step_samples
 from earmark.scores.split_rows import split_rows
 

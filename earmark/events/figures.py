@@ -9,8 +9,8 @@ from earmark.clip_figure import clip_figure, clip_waveform
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import counted
-from earmark.event_decisions import EventDecisions, decided_events, filtered
-from earmark.event_reference import strong_clips
+from earmark.events.decisions import EventDecisions, decided_events, filtered
+from earmark.events.reference import strong_clips
 from earmark.figures import ChartFigure, ClipFigure, Event, Number, Series, TableFigure
 from earmark.metrics.criteria import CRITERIA
 from earmark.metrics.curves import macro_f1_curve

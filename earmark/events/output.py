@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from earmark.event_stream import Event
-from earmark.event_tagging import EndOfRecording
+from earmark.events.stream import Event
+from earmark.events.tagging import EndOfRecording
 from earmark.tagging_output import csv_line
 
 

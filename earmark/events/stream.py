@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data.frames import runs_of_frames
-from earmark.event_decisions import EventDecisions, FloatArray, widths_in_frames
+from earmark.events.decisions import EventDecisions, FloatArray, widths_in_frames
 
 BoolArray = npt.NDArray[np.bool_]
 

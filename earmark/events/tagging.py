@@ -17,14 +17,14 @@ import torch
 from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import blocks
 from earmark.errors import InputError
-from earmark.event_decisions import (
+from earmark.events.decisions import (
     LONGEST_FILTER_S,
     EventDecisions,
     FloatArray,
     plain_decisions,
     read_decisions,
 )
-from earmark.event_stream import Event, EventStream
+from earmark.events.stream import Event, EventStream
 from earmark.models.ensemble import Model
 from earmark.models.inference import for_scoring
 from earmark.models.tagger import model_folder

@@ -18,7 +18,7 @@ from earmark.data.packs import open_pack
 from earmark.environment import today
 from earmark.errors import InputError, counted, did_you_mean, first_few
 from earmark.evaluation import check_vocabulary, finite_or_none
-from earmark.event_decisions import (
+from earmark.events.decisions import (
     EVENTS_FILE,
     EventDecisions,
     decided_events,
@@ -27,7 +27,7 @@ from earmark.event_decisions import (
     widths_in_frames,
     write_decisions,
 )
-from earmark.event_reference import metric_scores, reference_events, strong_clips
+from earmark.events.reference import metric_scores, reference_events, strong_clips
 from earmark.metrics.criteria import CRITERIA, Criterion
 from earmark.metrics.detection import DetectionScores, detection_scores
 from earmark.metrics.events import Events

@@ -47,10 +47,17 @@ class TagIntervals:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Intervals by metric name, average precision by tag, and how they were made."""
+    """Intervals by metric name, average precision by tag, and how they were made.
+
+    Attributes:
+        drawn: each metric in each resample, (resample,); see `earmark.metrics.paired`.
+        drawn_average_precision: by tag, (resample, tag), NaN where a resample has no positives.
+    """
 
     metrics: dict[str, Interval]
     average_precision: TagIntervals
+    drawn: dict[str, Floats]
+    drawn_average_precision: Floats
     num_groups: int
     resamples: int
     confidence: float
@@ -111,7 +118,10 @@ def bootstrap(
         intervals[name] = Interval(*(map(tagging.d_prime_from_auc, three) if name == "d_prime" else three))
     by_tag = tagging.average_precision(truth, scores, weights)
     tag_intervals = TagIntervals(by_tag, *ends(drawn_by_tag, by_tag, confidence))
-    return Bootstrap(intervals, tag_intervals, num_groups, resamples, confidence)
+    drawn = {name: drawn[drawn_metric[name]] for name in metrics}
+    if "d_prime" in drawn:
+        drawn["d_prime"] = np.array([tagging.d_prime_from_auc(auc) for auc in drawn["d_prime"]])
+    return Bootstrap(intervals, tag_intervals, drawn, drawn_by_tag, num_groups, resamples, confidence)
 
 
 def _value(
@@ -154,13 +164,20 @@ def groups_of_clips(groups: npt.ArrayLike | None, num_clips: int) -> tuple[npt.N
 
 
 def ends(drawn: Floats, value: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The interval's ends by column of (resample, column), NaN drawn values left out: percentiles, moved onto `value`.
-
-    The percentiles are values that occurred, the outer neighbour where one falls between two. The ends stay in [0, 1],
-    as all these metrics do. NaN where every drawn value is.
+    """What `moved_percentiles` gives, within [0, 1], where all these metrics stay.
 
     >>> ends(np.linspace(0.2, 0.7, 1001)[:, None], np.array([0.35]), 0.9)
     (array([0.125]), array([0.575]))
+    """
+    low, high = moved_percentiles(drawn, value, confidence)
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def moved_percentiles(drawn: Floats, value: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The interval's ends by column of (resample, column), NaN drawn values left out: percentiles, moved onto `value`.
+
+    The percentiles are values that occurred, the outer neighbour where one falls between two. NaN where every drawn
+    value is.
     """
     in_order = np.sort(drawn, axis=0)  # NaN goes last
     last = np.count_nonzero(~np.isnan(drawn), axis=0) - 1
@@ -169,5 +186,4 @@ def ends(drawn: Floats, value: Floats, confidence: float) -> tuple[Floats, Float
     columns = np.arange(drawn.shape[1])
     move = value - mean_by_row(drawn.T)
     # a column of NaN alone has last = -1, which picks a NaN as well
-    low, high = in_order[outside, columns] + move, in_order[last - outside, columns] + move
-    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    return in_order[outside, columns] + move, in_order[last - outside, columns] + move

@@ -270,11 +270,25 @@ def macro_f1(
     >>> macro_f1([[1, 0], [1, 0]], [[0.5, 0.9], [0.4, 0.1]])
     0.6666666666666666
     """
+    return mean_over_tags(f1(truth, scores, weights, threshold))
+
+
+def f1(
+    truth: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
+    threshold: npt.ArrayLike = 0.5,
+) -> Floats:
+    """Clipwise F1 by tag, (tag,), NaN without positives; see `macro_f1`.
+
+    >>> f1([[1, 0], [1, 0]], [[0.5, 0.9], [0.4, 0.1]])
+    array([0.66666667,        nan])
+    """
     arrays = checked(truth, scores, weights)
     decided = decisions(arrays, threshold)
     hits = np.count_nonzero(decided & arrays.truth, axis=0)
     positives = np.count_nonzero(arrays.truth, axis=0)
-    return mean_over_tags(f1_from_counts(hits, positives, np.count_nonzero(decided, axis=0)))
+    return f1_from_counts(hits, positives, np.count_nonzero(decided, axis=0))
 
 
 def decisions(arrays: Checked, threshold: npt.ArrayLike) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from earmark.data.clips import Excerpts
 from earmark.data.packs import Pack
 from earmark.data.statements import WEAK
 from earmark.errors import InputError, counted
-from earmark.event_reference import metric_scores, reference_events, strong_clips
+from earmark.events.reference import metric_scores, reference_events, strong_clips
 from earmark.metrics.collar_based import collar_based_counts
 from earmark.metrics.detection import detection_scores
 from earmark.metrics.framewise import events_from_scores

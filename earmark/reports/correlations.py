@@ -1,14 +1,13 @@
 """What per-tag average precision goes with: other models', the number of clips, the quality of the annotation."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import InputError, first_few
 from earmark.figures import ChartFigure, TableFigure
-from earmark.reports.over_runs import EvaluatedRun, Floats, evaluated_runs, positives, scored_tags, where_evaluated
+from earmark.reports.over_runs import EvaluatedRun, Floats, positives, scored_tags, where_evaluated
 
 LEAST_TAGS = 3
 COUNTS = "tag-counts"
@@ -16,7 +15,7 @@ COUNTS = "tag-counts"
 
 
 def average_precision_correlations(
-    runs: Sequence[Path], split: str, labels: str = "given", quality: Mapping[str, float] | None = None
+    found: Sequence[EvaluatedRun], quality: Mapping[str, float] | None = None
 ) -> TableFigure:
     """The table of Pearson correlations of per-tag average precision, a row for each run.
 
@@ -25,15 +24,15 @@ def average_precision_correlations(
     clips where a run has none. Fewer than 3 tags, or values that do not vary, give null.
 
     Args:
+        found: as `evaluated_runs` gives them.
         quality: a number by tag; None for the share of a tag's clips that people verified, as the evaluations have it,
             and no column where none has.
 
     Raises:
-        InputError: a run has no such evaluation, or the runs were evaluated on different tags or clips.
+        InputError: the runs were evaluated on different clips.
 
     Source: Gong et al. 2021, section VII-B and Table VII.
     """
-    found = evaluated_runs(runs, split, labels)
     _refuse_other_clips(found)
     tags, values = scored_tags(found)
     counts = [_training_counts(run) for run in found]
@@ -72,7 +71,7 @@ def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> float | None:
 
 
 def _refuse_other_clips(found: Sequence[EvaluatedRun]) -> None:
-    """Average precision on other clips differs for another reason than the model."""
+    """Raises InputError where evaluations show that they are on other clips, whose metrics differ for that reason."""
     first = found[0]
     for other in found[1:]:
         ours, theirs = first.evaluation, other.evaluation

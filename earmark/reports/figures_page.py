@@ -8,12 +8,14 @@ from pathlib import Path
 from markupsafe import Markup
 
 from earmark import __version__
-from earmark.figures import write_figure
+from earmark.figures import ClipFigure, write_figure
 from earmark.files import write_text
+from earmark.reports.numbers_beside import write_numbers
 from earmark.reports.render import environment, figure_html
 from earmark.reports.run_files import AnyFigure, one_line
 
 MOST_FIGURE_BYTES = 17_000_000  # so that a page stays under 20 MB, which phones still open
+MOST_SOUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,24 @@ class Drawn:
 
     elements: list[Markup]
     lines: list[str]
+
+
+class Room:
+    """What a page may still hold, less what each figure on it has taken."""
+
+    def __init__(self) -> None:
+        self.num_bytes, self.num_sounds = MOST_FIGURE_BYTES, MOST_SOUNDS
+
+    def lacks(self, element: Markup, has_sound: bool) -> str:
+        """Why a figure has no place any more; where it has one it takes it, and there is no reason."""
+        size = len(element.encode())
+        if size > self.num_bytes:
+            return "the page would grow past 20 MB"
+        if has_sound and not self.num_sounds:
+            return f"a page has at most {MOST_SOUNDS} sounds"
+        self.num_bytes -= size
+        self.num_sounds -= has_sound
+        return ""
 
 
 @dataclass(frozen=True)
@@ -35,10 +55,10 @@ class Section:
 
 
 def write_figures_page(out: Path, *, kicker: str, title: str, lede: str, sections: Sequence[Section]) -> Path:
-    """Writes a page of figures to `out`, and the figures as data beside it; returns the folder of these.
+    """Writes a page of figures to `out`, beside it their numbers and the figures as data; returns the folder of these.
 
     The folder is named as the page, with `-figures` in place of its suffix. Figures that an earlier page of the same
-    name showed, and this one does not, are removed from it.
+    name showed, and this one does not, are removed from it. The numbers are those of `write_numbers`.
 
     Args:
         kicker: the kind of page, above its title.
@@ -50,9 +70,11 @@ def write_figures_page(out: Path, *, kicker: str, title: str, lede: str, section
     for section in sections:
         for name, figure in section.figures:
             write_figure(folder, name, figure)
-    shown = [(section, _drawn_section(section, folder.name)) for section in sections]
+    room = Room()
+    shown = [(section, _drawn_section(section, room, folder.name)) for section in sections]
     template = environment().get_template("figures.html")
     write_text(out, template.render(kicker=kicker, title=title, lede=lede, sections=shown, version=__version__))
+    write_numbers(out, title, lede, [(section.heading, section.figures) for section in sections])
     for name in earlier - written:
         (folder / f"{name}.json").unlink(missing_ok=True)
     return folder
@@ -64,14 +86,14 @@ def _names_shown(page: Path) -> set[str]:
     return set(re.findall(r'<figure [^>]*id="figure-([\w-]+)"', text))
 
 
-def drawn(figures: Sequence[tuple[str, AnyFigure | str]], folder: str = "figures") -> Drawn:
+def drawn(figures: Sequence[tuple[str, AnyFigure | str]], room: Room, folder: str = "figures") -> Drawn:
     """Figures by name as elements of a page, as many as it may hold; a line stands for a figure that cannot be read.
 
     Args:
+        room: the page's.
         folder: where the figures lie as data, to be named.
     """
     found = Drawn([], [])
-    used = 0
     for name, figure in figures:
         if isinstance(figure, str):
             found.lines.append(figure)
@@ -82,15 +104,14 @@ def drawn(figures: Sequence[tuple[str, AnyFigure | str]], folder: str = "figures
         except ValueError as error:
             found.lines.append(f"{source} cannot be shown: {one_line(error)}")
             continue
-        size = len(element.encode())
-        if used + size > MOST_FIGURE_BYTES:
-            found.lines.append(f"{source} is left out, because the page would grow past 20 MB")
-            continue
-        used += size
-        found.elements.append(element)
+        why_not = room.lacks(element, isinstance(figure, ClipFigure) and figure.audio is not None)
+        if why_not:
+            found.lines.append(f"{source} is left out, because {why_not}")
+        else:
+            found.elements.append(element)
     return found
 
 
-def _drawn_section(section: Section, folder: str) -> Drawn:
-    found = drawn(section.figures, folder)
+def _drawn_section(section: Section, room: Room, folder: str) -> Drawn:
+    found = drawn(section.figures, room, folder)
     return Drawn(found.elements, [*found.lines, *section.lines])

@@ -4,14 +4,14 @@ The deviation is the standard deviation of a sample (divided by runs - 1); one r
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import InputError, did_you_mean, first_few
+from earmark.errors import InputError, counted, did_you_mean, first_few
 from earmark.figures import ChartFigure, Number, Series
 from earmark.reports.metric_names import metric_name
 from earmark.reports.run_files import Evaluation, RunFiles, TagResult, read_run
@@ -36,69 +36,86 @@ class EvaluatedRun:
         return {row.tag: row for row in self.evaluation.per_tag}
 
 
-def sorted_average_precision_over_runs(runs: Sequence[Path], split: str, labels: str = "given") -> ChartFigure:
-    """The figure of per-tag average precision, best mean first, with its deviation over runs.
+def sorted_average_precision_over_runs(groups: Mapping[str, Sequence[EvaluatedRun]]) -> ChartFigure:
+    """The figure of per-tag average precision, best mean first, with its deviation over the runs of a group.
 
-    The runs may have been tested on different clips (each on its own fold); the caption then says so.
+    One group is drawn as bars, several as a line each. The runs may have been tested on different clips (each on its
+    own fold); the caption then says so.
+
+    Args:
+        groups: as `evaluated_runs` gives them, by a name for each group.
 
     Raises:
-        InputError: a run has no such evaluation, or the runs were evaluated on different tags.
+        InputError: no tag has an average precision in every run.
 
     Source: Gong et al. 2021, Fig. 7.
     """
-    found = evaluated_runs(runs, split, labels)
+    found = [run for runs in groups.values() for run in runs]
     tags, values = scored_tags(found)
     if not tags:
-        raise InputError(f"a tag must have positives in the {split} split of every run, none has")
+        raise InputError(f"a tag must have positives in the {found[0].evaluation.split} split of every run, none has")
     mean = values.mean(axis=0)
     order = np.argsort(-mean, kind="stable")
     best, weakest = (f"{tags[k]} {mean[k]:.3f}" for k in order[[0, -1]])
     left_out = sorted(set(found[0].by_tag) - set(tags))
     missing = f" Left out, without positives in a run: {first_few(left_out)}." if left_out else ""
+    names = [tags[k] for k in order]
+    ends = np.cumsum([len(runs) for runs in groups.values()])[:-1]
+    series = [
+        _series("average precision" if len(groups) == 1 else label, names, rows, in_unit=True)
+        for label, rows in zip(groups, np.split(values[:, order], ends), strict=True)
+    ]
+    widest = _widest(tags, values) if len(groups) == 1 else ""
     return ChartFigure(
-        kind="bar",
+        kind="bar" if len(groups) == 1 else "line",
         title="Average precision by tag over runs",
-        caption=f"{where_evaluated(found)}; {_what_is_drawn(len(runs))}.{_widest(tags, values)}{missing}",
-        alt=f"Bars of mean average precision for {len(tags)} tags, from {best} down to {weakest}.",
+        caption=f"{where_evaluated(found)}; {_what_is_drawn(groups)}.{widest}{missing}",
+        alt=f"Mean average precision for {len(tags)} tags, from {best} down to {weakest}.",
         x_label="tag",
         y_label="average precision",
-        series=[_series("average precision", [tags[k] for k in order], values[:, order], in_unit=True)],
+        series=series,
     )
 
 
-def learning_curves_over_runs(runs: Sequence[Path], metric: str) -> ChartFigure:
-    """The figure of a validation metric after each epoch, with its deviation over runs.
+def learning_curves_over_runs(groups: Mapping[str, Sequence[RunFiles]], metric: str) -> ChartFigure:
+    """The figure of a validation metric after each epoch: a line for each group of runs, with its deviation over them.
 
-    Drawn are the epochs in which every run was validated, each with the last value of the epoch.
+    Drawn are the epochs in which every run of a group was validated, each with the last value of the epoch.
 
     Args:
+        groups: by a name for each.
         metric: as in `metrics.jsonl`, such as "mean_average_precision".
 
     Raises:
-        InputError: a run has no such metric, or there is no epoch that all have.
+        InputError: a run has no such metric, or there is no epoch that all of a group have.
 
     Source: Gong et al. 2021, Fig. 9.
     """
-    found = _read_runs(runs)
-    curves = [_curve(files, metric) for files in found.values()]
-    epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
-    if not epochs:
-        raise InputError(f"the runs must share an epoch with {metric}, {first_few(found)} share none")
-    values = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
-    mean = values.mean(axis=0)
-    longest = max(max(curve) for curve in curves)
-    cut = f" Up to the last epoch that all have; the longest run has {longest:g}." if longest > epochs[-1] else ""
-    names = sorted({str((files.settings or {}).get("dataset", "")) for files in found.values()} - {""})
-    word, at = metric_name(metric)[0], f" of {first_few(names)}" if names else ""
-    ends = f"{_shown(mean[0])} after epoch {epochs[0]:g}, {_shown(mean[-1])} after epoch {epochs[-1]:g}"
+    word, drawn, told = metric_name(metric)[0], [], []
+    for label, runs in groups.items():
+        curves = [_curve(files, metric) for files in runs]
+        epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
+        if not epochs:
+            together = first_few(files.folder.name for files in runs)
+            raise InputError(f"the runs must share an epoch with {metric}, {together} share none")
+        values = np.array([[curve[epoch] for epoch in epochs] for curve in curves])
+        name = word if len(groups) == 1 else label
+        drawn.append(_series(name, epochs, values, in_unit=metric in IN_UNIT))
+        mean, longest = values.mean(axis=0), max(max(curve) for curve in curves)
+        ends = f"{_shown(mean[0])} after epoch {epochs[0]:g}, {_shown(mean[-1])} after epoch {epochs[-1]:g}"
+        cut = f" (the last epoch that all have; the longest run has {longest:g})" if longest > epochs[-1] else ""
+        told.append(f"{'' if len(groups) == 1 else f'{label} '}{ends}{cut}")
+    names = sorted({str((files.settings or {}).get("dataset", "")) for runs in groups.values() for files in runs})
+    at = f" of {first_few(filter(None, names))}" if any(names) else ""
+    num_runs = sum(map(len, groups.values()))
     return ChartFigure(
         kind="line",
         title=f"{word} by epoch over runs",
-        caption=f"{word} on the validation split{at}; {_what_is_drawn(len(runs))}: {ends}.{cut}",
-        alt=f"A line of mean {word} over {len(runs)} runs by epoch: {ends}.",
+        caption=f"{word} on the validation split{at}; {_what_is_drawn(groups)}: {'; '.join(told)}.",
+        alt=f"{counted(len(groups), 'line')} of mean {word} over {num_runs} runs by epoch: {'; '.join(told)}.",
         x_label="epoch",
         y_label=word,
-        series=[_series(word, epochs, values, in_unit=metric in IN_UNIT)],
+        series=drawn,
     )
 
 
@@ -205,8 +222,13 @@ def _series(label: str, x: list[float] | list[str], values: Floats, *, in_unit: 
     return Series(label=label, x=x, y=_numbers(mean), low=_numbers(low), high=_numbers(high))
 
 
-def _what_is_drawn(num_runs: int) -> str:
-    return f"mean of {num_runs} runs and its standard deviation over them" if num_runs > 1 else "one run, no deviation"
+def _what_is_drawn(groups: Mapping[str, Sequence[object]]) -> str:
+    if len(groups) > 1:
+        return "runs that differ in their seed alone are one line, their mean, in a band of the standard deviation"
+    (runs,) = groups.values()
+    return (
+        f"mean of {len(runs)} runs and its standard deviation over them" if len(runs) > 1 else "one run, no deviation"
+    )
 
 
 def _widest(tags: Sequence[str], values: Floats) -> str:

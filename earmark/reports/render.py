@@ -152,7 +152,7 @@ def figure_html(figure: ChartFigure | TableFigure | ClipFigure, name: str, sourc
             drawing=drawing,
             legend=_legend(figure),
             audio=_audio(figure),
-            table=_numbers(figure),
+            table=number_table(figure),
             most_rows=MOST_ROWS,
             source=source or f"figures/{name}.json",
         )
@@ -195,7 +195,7 @@ def _audio(figure: ChartFigure | TableFigure | ClipFigure) -> str | None:
     return f"data:audio/ogg;base64,{figure.audio}"
 
 
-def _numbers(figure: ChartFigure | TableFigure | ClipFigure) -> NumberTable:
+def number_table(figure: ChartFigure | TableFigure | ClipFigure) -> NumberTable:
     """What is drawn, as a table for those who want to read the values or cannot see the drawing."""
     if isinstance(figure, TableFigure):
         for index, cells in enumerate(figure.rows):

@@ -33,15 +33,26 @@ class TagResult(_Part):
     low: Number = None
     high: Number = None
     roc_auc: Number = None
+    training_clips: int | None = None
+    threshold: Number = None
+    f1: Number = None
 
 
-class Evaluation(_Part):
-    """`evaluation/SPLIT.json`."""
+class ChosenThresholds(_Part):
+    """What the tags' thresholds were chosen on."""
+
+    split: str
+    num_clips: int
+    labels: str = ""
+    tags_without_positives: int = 0
+
+
+class EventEvaluation(_Part):
+    """`evaluation/events/SPLIT.json`."""
 
     split: str
     num_clips: int
     metrics: dict[str, Interval]
-    per_tag: list[TagResult] = []
     dataset: str = ""
     labels: str = ""
     num_not_scored: int = 0
@@ -50,6 +61,13 @@ class Evaluation(_Part):
     confidence: float = 0.95
     resamples: int | None = None
     date: str = ""
+
+
+class Evaluation(EventEvaluation):
+    """`evaluation/SPLIT.json`."""
+
+    per_tag: list[TagResult] = []
+    thresholds: ChosenThresholds | None = None
     machine: Any = None
     seconds: float | None = None
 
@@ -87,6 +105,9 @@ class Progress(_Part):
 
 
 AnyFigure = ChartFigure | TableFigure | ClipFigure
+Figures = list[tuple[str, AnyFigure | str]]
+"""By name; text stands for one that cannot be read, and says why."""
+
 PartT = TypeVar("PartT")
 
 
@@ -100,7 +121,8 @@ class RunFiles:
     data: RunData | None
     progress: list[Progress]
     evaluations: list[Evaluation]
-    figures: list[tuple[str, AnyFigure | str]]
+    event_evaluations: list[EventEvaluation]
+    figures: Figures
     has_model: bool
     troubles: list[str] = field(default_factory=list)
     folds: list["RunFiles"] = field(default_factory=list)
@@ -125,22 +147,31 @@ def read_run(folder: Path) -> RunFiles:
         what = "it has neither settings.json nor metrics.jsonl" if folder.is_dir() else "there is no such folder"
         raise InputError(f"{folder} is not a run folder: {what}; name the folder that training wrote")
     troubles: list[str] = []
-    evaluations = [
-        _read(path, Evaluation, folder, troubles)
-        for path in sorted((folder / "evaluation").glob("*.json"), key=lambda path: (path.stem != "test", path.stem))
-    ]
     files = RunFiles(
         folder=folder,
         settings=_read(folder / "settings.json", dict[str, Any], folder, troubles),
         environment=_read(folder / "environment.json", dict[str, Any], folder, troubles),
         data=_read(folder / "data.json", RunData, folder, troubles),
         progress=_read_progress(folder / "metrics.jsonl", troubles),
-        evaluations=[evaluation for evaluation in evaluations if evaluation is not None],
-        figures=[(path.stem, _read_figure(path, folder)) for path in sorted((folder / "figures").glob("*.json"))],
+        evaluations=_read_evaluations("evaluation", Evaluation, folder, troubles),
+        event_evaluations=_read_evaluations("evaluation/events", EventEvaluation, folder, troubles),
+        figures=[(path.stem, _read_figure(path, folder)) for path in _by_stem(folder / "figures")],
         has_model=(folder / "model").is_dir(),
         troubles=troubles,
     )
     return replace(files, folds=_read_folds(folder, troubles)) if files.num_folds else files
+
+
+def _read_evaluations(inside: str, form: type[PartT], folder: Path, troubles: list[str]) -> list[PartT]:
+    """Those that can be read, of the test split first."""
+    paths = sorted((folder / inside).glob("*.json"), key=lambda path: (path.stem != "test", path.stem))
+    found = [_read(path, form, folder, troubles) for path in paths]
+    return [evaluation for evaluation in found if evaluation is not None]
+
+
+def _by_stem(folder: Path) -> list[Path]:
+    """A folder's JSON files by their names without the suffix: that of a split before those of its other labels."""
+    return sorted(folder.glob("*.json"), key=lambda path: path.stem)
 
 
 def _is_run(folder: Path) -> bool:

@@ -12,12 +12,22 @@ from typing import Any
 
 from earmark import __version__
 from earmark.files import write_text
-from earmark.reports.figures_page import drawn
+from earmark.reports.figures_page import Room, drawn
 from earmark.reports.folds_part import folds_part
 from earmark.reports.learning_curves import learning_curves
 from earmark.reports.metric_names import metric_name
 from earmark.reports.render import MOST_ROWS, environment
-from earmark.reports.run_files import Evaluation, LeftOut, Progress, RunFiles, TagResult, read_run
+from earmark.reports.run_files import (
+    Evaluation,
+    EventEvaluation,
+    Figures,
+    LeftOut,
+    Progress,
+    RunFiles,
+    TagResult,
+    read_run,
+)
+from earmark.reports.run_numbers import refuse_over_files_of, write_run_numbers
 
 MOST_NAMES = 200  # of clips with one kind of problem
 
@@ -44,20 +54,27 @@ class SettingRow:
 
 
 def write_run_page(run: Path, out: Path) -> Path:
-    """Writes the page of a run folder to `out` and returns its path; the same files give the same bytes.
+    """Writes the page of a run folder to `out`, its numbers beside it, and returns its path.
+
+    The same files give the same bytes.
 
     Parts that the run has not written yet are named as missing; files that cannot be read are named with the reason.
 
     Raises:
-        InputError: `run` is not a run folder.
+        InputError: `run` is not a run folder, or the numbers would be written over a file of it.
     """
+    refuse_over_files_of(run, out)
     files = read_run(run)
     changed, unchanged = _settings(files.settings)
     primary = files.evaluations[0] if files.evaluations else None
+    headlined = primary or (files.event_evaluations[0] if files.event_evaluations else None)
     folds = folds_part(files)
     # A run of folds has no progress of its own.
     progress = [line for run in (files, *files.folds) for line in run.progress]
     curves = folds.curves if folds else learning_curves(files.progress)
+    learned = [(f"curve-{i + 1}", curve) for i, curve in enumerate(curves)]
+    best_first = _best_first(primary.per_tag if primary else [])
+    room, sections = Room(), _figure_sections(files.figures)
     page = (
         environment()
         .get_template("run.html")
@@ -68,22 +85,24 @@ def write_run_page(run: Path, out: Path) -> Path:
             dataset=_text(files.settings, "dataset") or (primary.dataset if primary else ""),
             trained_with=_trained_with(files.settings),
             evaluation=primary,
-            headline=_headline(primary),
+            headlined=headlined,
+            headline=_headline(headlined),
             metric_name=metric_name,
             data_counts=_data_counts(files),
             data_extra=_flat(files.data.model_extra or {}) if files.data else [],
             problems=_problem_groups(files.data.problems if files.data else []),
             most_names=MOST_NAMES,
             folds=folds,
-            curves=drawn([(f"curve-{i + 1}", curve) for i, curve in enumerate(curves)]),
-            figures=drawn(files.figures),
-            tags_best_first=_best_first(primary.per_tag if primary else []),
+            curves=drawn(learned, room),
+            figure_sections=[(heading, drawn(figures, room)) for heading, figures in sections],
+            tags_best_first=best_first,
             changed=changed,
             unchanged=unchanged,
             knows_defaults=bool(files.settings and "defaults" in files.settings),
             machine=_machine(files, primary),
             training_time=_training_time(progress),
             speed=_speed(progress),
+            scoring_speed=_scoring_speed(primary),
             run_words=shlex.quote(str(run)),
             python_path=json.dumps(str(run), ensure_ascii=False),
             most_rows=MOST_ROWS,
@@ -91,7 +110,19 @@ def write_run_page(run: Path, out: Path) -> Path:
         )
     )
     write_text(out, page)
+    write_run_numbers(out, files, best_first, [("Learning curves", learned), *sections])
     return out
+
+
+def _figure_sections(figures: Figures) -> list[tuple[str, Figures]]:
+    """Figures by the heading that they stand under, in their places; last those without, or that cannot be read."""
+    ordered = sorted(figures, key=lambda one: 0 if isinstance(one[1], str) else one[1].place)
+    sections: dict[str, Figures] = {}
+    for name, figure in ordered:
+        sections.setdefault("" if isinstance(figure, str) else figure.section, []).append((name, figure))
+    others = sections.pop("", [])
+    heading = "Other figures" if sections else "Figures"
+    return [*sections.items(), *([(heading, others)] if others or not sections else [])]
 
 
 def _best_first(results: list[TagResult]) -> list[TagResult]:
@@ -99,7 +130,7 @@ def _best_first(results: list[TagResult]) -> list[TagResult]:
     return sorted(results, key=lambda tag: (tag.average_precision is None, -(tag.average_precision or 0.0)))
 
 
-def _headline(evaluation: Evaluation | None) -> str | None:
+def _headline(evaluation: EventEvaluation | None) -> str | None:
     if evaluation is None or not evaluation.metrics:
         return None
     return _HEADLINE if _HEADLINE in evaluation.metrics else next(iter(evaluation.metrics))
@@ -181,3 +212,10 @@ def _speed(progress: list[Progress]) -> float | None:
     """The median, which a first slow epoch does not move."""
     speeds = sorted(line.clips_per_second for line in progress if line.clips_per_second is not None)
     return speeds[len(speeds) // 2] if speeds else None
+
+
+def _scoring_speed(evaluation: Evaluation | None) -> float | None:
+    """Clips a second while they were scored."""
+    if evaluation is None or not evaluation.seconds:
+        return None
+    return evaluation.num_clips / evaluation.seconds

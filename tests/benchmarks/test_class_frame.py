@@ -21,7 +21,7 @@ from earmark.data.importing import import_dataset
 from earmark.data.layers import GIVEN, TRUTH
 from earmark.data.statements import WEAK
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
-from earmark.event_reference import strong_clips
+from earmark.events.reference import strong_clips
 from earmark.scores.framewise import ScoredFrames
 from earmark.timing import frames_covering
 from tests.conftest import RATE_HZ, TAGS, sound

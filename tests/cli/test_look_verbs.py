@@ -120,15 +120,22 @@ def test_the_next_line_names_scores_out_of_fold(scenes: Dataset, stores: list[Pa
 
 
 def test_runs_are_compared(small_run: Path, small_dataset: Path, tmp_path: Path) -> None:
-    runs = [shutil.copytree(small_run, tmp_path / name) for name in ("one", "two")]
+    # Without what other tests evaluated the shared run on.
+    without = shutil.ignore_patterns("evaluation")
+    runs = [shutil.copytree(small_run, tmp_path / name, ignore=without) for name in ("one", "two")]
     for run in runs:
         assert earmark("evaluate", run, small_dataset, "--split", "test", "-q").returncode == 0
     answer = earmark("compare", *runs, "-o", tmp_path / "compare.html")
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.splitlines() == [f"page:  {tmp_path}/compare.html", f"data:  {tmp_path}/compare-figures"]
+    beside = f"data:  {tmp_path}/compare-figures, compare.json, compare.md"
+    assert answer.stdout.splitlines() == [f"page:  {tmp_path}/compare.html", beside]
     assert "Average precision by tag over runs" in (tmp_path / "compare.html").read_text("utf-8")
     refused = earmark("compare", *runs, "--split", "validation", "-o", tmp_path / "page.html")
     assert refused.returncode == 2
     assert "must have been evaluated on validation" in refused.stderr
     twice = earmark("compare", runs[0], runs[0], "-o", tmp_path / "page.html")
     assert "each run must be given once" in twice.stderr
+    # Two copies of one model differ in nothing, resample by resample.
+    parts = {part["heading"]: part["tables"] for part in json.loads((tmp_path / "compare.json").read_text())["parts"]}
+    for row in parts["Paired differences"][1]["rows"]:
+        assert set(row[3:]) <= {0.0, None}

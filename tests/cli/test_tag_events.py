@@ -12,7 +12,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from earmark.cli import app
-from earmark.event_decisions import EventDecisions, write_decisions
+from earmark.events.decisions import EventDecisions, write_decisions
 from earmark.models.tagger import load_model, save_model
 from tests.cli.command import earmark
 from tests.conftest import RATE_HZ, TAGS, sound

@@ -330,7 +330,7 @@ def test_diff_prints_what_a_layer_changed(class_folders: Path, tmp_path: Path) -
     write_layer(dataset, "corrected", table)
     answer = earmark("diff", tmp_path / "sounds", "given", "corrected")
     lines = answer.stdout.splitlines()
-    assert lines[0] == "given -> corrected: 1 added, 1 removed, 0 changed"
+    assert lines[0] == "given -> corrected: 1 added, 1 removed, 0 changed, 35 left"
     assert f"  removed  {clip}  Click  1 -> none" in lines
     assert f"  added    {clip}  Tone  none -> 1" in lines
     assert "given, corrected" in earmark("info", tmp_path / "sounds").stdout

@@ -270,9 +270,9 @@ def test_a_diff_says_what_was_added_removed_and_changed(dataset):
     ]
     assert [row[4] for row in said] == pytest.approx([0.4, 1, 0.7, None, None])
     assert [row[5] for row in said] == pytest.approx([0.5, None, None, 1, 1])
-    assert diff.counts == {"added": 2, "removed": 2, "changed": 1}
-    assert diff.per_tag.to_pylist()[1] == {"tag": "Dog", "added": 1, "removed": 2, "changed": 0}
-    assert diff_layers(dataset, "first", "given").counts == {"added": 2, "removed": 2, "changed": 1}
+    assert diff.counts == {"added": 2, "removed": 2, "changed": 1, "left": 2}
+    assert diff.per_tag.to_pylist()[1] == {"tag": "Dog", "added": 1, "removed": 2, "changed": 0, "left": 1}
+    assert diff_layers(dataset, "first", "given").counts == {"added": 2, "removed": 2, "changed": 1, "left": 2}
     assert diff_layers(dataset, "first", "first").rows.num_rows == 0
 
 

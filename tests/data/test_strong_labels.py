@@ -12,7 +12,7 @@ from earmark.data.statements import statements_from
 from earmark.data.tables import CLIP_SCHEMA, columns_or_null, read_labels
 from earmark.data.vocabulary import Vocabulary
 from earmark.errors import InputError
-from earmark.event_reference import reference_events
+from earmark.events.reference import reference_events
 from earmark.scores.framewise import ScoredFrames
 
 RATE_HZ = 8000

@@ -18,7 +18,7 @@ from earmark.data.statements import WEAK
 from earmark.data.synthesis import MixSettings, mix
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.errors import InputError
-from earmark.event_reference import metric_scores, reference_events
+from earmark.events.reference import metric_scores, reference_events
 from earmark.figures import read_figure
 from earmark.metrics.detection import detection_scores
 from earmark.metrics.framewise import events_from_scores

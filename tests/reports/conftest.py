@@ -37,7 +37,8 @@ def _evaluation(rng: np.random.Generator, split: str, tags: list[str]) -> dict[s
             "low": low,
             "high": high,
         }
-        per_tag.append(row | {"roc_auc": float(rng.uniform(0.5, 1))})
+        row |= {"roc_auc": float(rng.uniform(0.5, 1)), "threshold": float(rng.uniform(0, 1))}
+        per_tag.append(row | {"f1": float(rng.uniform(0, 1)), "training_clips": int(rng.integers(1, 9000))})
     return {
         "dataset": "esc10",
         "split": split,
@@ -47,6 +48,7 @@ def _evaluation(rng: np.random.Generator, split: str, tags: list[str]) -> dict[s
         "left_out_tags": [],
         "confidence": 0.95,
         "resamples": 1000,
+        "thresholds": {"split": "validation", "labels": "given", "num_clips": 320, "tags_without_positives": 1},
         "metrics": {
             "mean_average_precision": interval(0.913_642_8, 0.045),
             "lwlrap": interval(0.934_118, 0.035),

@@ -39,6 +39,24 @@ def test_chart_of_every_kind_is_one_well_formed_element_with_its_alt_text(
     assert "<style" not in svg
 
 
+@pytest.mark.parametrize("kind", ["line", "bar", "scatter"])
+def test_a_logarithmic_axis_names_its_powers_and_leaves_out_what_it_has_no_place_for(kind: str) -> None:
+    series = Series(label="a", x=[0.0, 10.0, 10_000.0], y=[0.0, 1.0, 1_000.0])
+    figure = chart(kind, series).model_copy(update={"x_log": kind != "bar", "y_log": True})
+    svg = figure_svg(figure)
+    assert {"1", "10", "1,000"} <= set(texts(svg))
+    assert not re.search(r"nan|inf(?!o)|mathdefault", svg)
+    assert ("10,000" in texts(svg)) is figure.x_log
+    nothing = chart(kind, Series(label="a", x=[1.0], y=[0.0])).model_copy(update={"y_log": True})
+    assert ElementTree.fromstring(figure_svg(nothing)).get("aria-label") == "In words."
+
+
+def test_lying_bars_have_their_logarithmic_axis_below() -> None:
+    names = [f"a long name {k}" for k in range(3)]
+    figure = chart("bar", Series(label="a", x=names, y=[1.0, 100.0, 1_000.0])).model_copy(update={"y_log": True})
+    assert {"1", "10", "100", "1,000", *names} <= set(texts(figure_svg(figure)))
+
+
 def test_colours_are_the_pages_own_so_that_dark_mode_holds() -> None:
     svg = figure_svg(chart("line", Series(label="a", x=[1.0, 2.0], y=[1.0, 2.0])))
     assert f"var(--series-1,{SERIES[0]})" in svg

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import InputError
+from earmark.figures import TableFigure, write_figure
 from earmark.reports import figures_page, run_page
 from earmark.reports.run_page import write_run_page
 
@@ -73,7 +74,7 @@ def test_numbers_on_the_page_are_those_in_the_files(make_run: MakeRun, tmp_path:
     page, outline = page_of(run, tmp_path)
     test = json.loads((run / "evaluation" / "test.json").read_text("utf-8"))
     for result in test["per_tag"]:
-        names = ("positives", "average_precision", "low", "high", "roc_auc")
+        names = ("training_clips", "positives", "average_precision", "low", "high", "roc_auc", "threshold", "f1")
         assert row_of(page, result["tag"]) == [result[name] for name in names]
     for metric in test["metrics"].values():
         assert f'data-value="{metric["value"]}">{metric["value"]:.3f}' in page
@@ -81,6 +82,7 @@ def test_numbers_on_the_page_are_those_in_the_files(make_run: MakeRun, tmp_path:
     assert "95 % interval 0.869 to 0.950" in words(outline)
     assert "trained by the recipe baseline on 1,288 clips of esc10, for 10 tags" in words(outline)
     assert "training 10 min 30 s" in words(outline)
+    assert "scoring test 3.9 s clips a second, scoring 276" in words(outline)
 
 
 def test_test_split_makes_the_headline_and_another_split_is_flagged(make_run: MakeRun, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_plain_settings_are_shown_without_a_claim_about_defaults(make_run: MakeR
 def test_one_tag(make_run: MakeRun, tmp_path: Path) -> None:
     page, outline = page_of(make_run(["Only tag"]), tmp_path)
     assert "for 1 tag." in words(outline)
-    assert len(row_of(page, "Only tag")) == 5
+    assert len(row_of(page, "Only tag")) == 8
 
 
 def test_527_tags_stay_far_below_20_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
@@ -163,10 +165,11 @@ def test_tags_without_positives_come_last_with_a_dash(make_run: MakeRun, tmp_pat
     path = run / "evaluation" / "test.json"
     test = json.loads(path.read_text("utf-8"))
     test["per_tag"][0] |= {"positives": 0, "average_precision": None, "low": None, "high": None, "roc_auc": None}
+    test["per_tag"][0] |= {"training_clips": 3, "threshold": 0.5, "f1": None}
     test["left_out_tags"] = ["A"]
     path.write_text(json.dumps(test), "utf-8")
     page, outline = page_of(run, tmp_path)
-    assert row_of(page, "A") == [0, None, None, None, None]
+    assert row_of(page, "A") == [3, 0, None, None, None, None, 0.5, None]
     table = page[page.index("per-tag") :]
     assert table.index('"name">B<') < table.index('"name">A<')
     assert "Not in the means, for lack of a positive clip: A." in words(outline)
@@ -230,10 +233,87 @@ def test_broken_files_give_one_clear_line_each(make_run: MakeRun, tmp_path: Path
 def test_figures_past_the_size_of_a_page_are_named(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures_page, "MOST_FIGURE_BYTES", 60_000)
+    monkeypatch.setattr(figures_page, "MOST_FIGURE_BYTES", 110_000)
     page, outline = page_of(make_run(), tmp_path)
     assert "figures/clip_hard.json is left out, because the page would grow past 20 MB" in words(outline)
     assert 'id="figure-table"' in page
+
+
+def test_a_page_holds_at_most_40_sounds(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    clip = (run / "figures" / "clip_hard.json").read_text("utf-8")
+    for number in range(40):
+        (run / "figures" / f"a{number:02d}.json").write_text(clip, "utf-8")
+    _, outline = page_of(run, tmp_path)
+    assert len(outline.all("audio")) == 40
+    assert "figures/clip_hard.json is left out, because a page has at most 40 sounds" in words(outline)
+
+
+def test_figures_stand_under_their_headings_in_their_places(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    for name, section, place in (("b", "Part 2", 5), ("a", "Part 2", 6), ("c", "Part 1", 4)):
+        figure = TableFigure(title=name, caption="", alt="", columns=["x"], rows=[], section=section, place=place)
+        write_figure(run / "figures", name, figure)
+    (run / "figures" / "broken.json").write_text("{", "utf-8")
+    page, outline = page_of(run, tmp_path)
+    order = [page.index(word) for word in ("<h2>Part 1<", "<h2>Part 2<", 'id="figure-b"', 'id="figure-a"')]
+    others = [page.index(word) for word in ("<h2>Other figures<", "figures/broken.json cannot be shown")]
+    assert order + others == sorted(order + others)
+    assert "Per tag Part 1 Part 2 Other figures Settings" in words(outline)
+
+
+def test_where_thresholds_are_from_is_said(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(["A", "B"])
+    best = "F1 is at each tag’s threshold with the best F1 on validation (320 clips"
+    assert f"{best}); at .5 for 1 without a positive clip there." in words(page_of(run, tmp_path)[1])
+    path = run / "evaluation" / "test.json"
+    test = json.loads(path.read_text("utf-8"))
+
+    def said(**changes: object) -> str:
+        path.write_text(json.dumps(test | changes), "utf-8")
+        return words(page_of(run, tmp_path)[1])
+
+    assert f"{best}, labels given)" in said(labels="truth")
+    assert "F1 is at a score of .5: there are no validation clips" in said(thresholds=None)
+    (run / "evaluation" / "test.json").unlink()
+    assert f"{best}), these very clips, so it flatters" in words(page_of(run, tmp_path)[1])
+
+
+def test_an_evaluation_of_an_earlier_version_has_no_thresholds(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(["A"])
+    path = run / "evaluation" / "test.json"
+    test = json.loads(path.read_text("utf-8"))
+    del test["thresholds"], test["per_tag"][0]["threshold"], test["per_tag"][0]["f1"]
+    del test["per_tag"][0]["training_clips"]
+    path.write_text(json.dumps(test), "utf-8")
+    page, outline = page_of(run, tmp_path)
+    assert row_of(page, "A")[-2:] == [None, None]
+    assert "F1 is at" not in words(outline)
+
+
+def test_the_numbers_beside_are_those_of_the_files(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    page_of(run, tmp_path)
+    beside = json.loads((tmp_path / "page.json").read_text("utf-8"))
+    tables = {table["name"]: table for part in beside["parts"] for table in part["tables"]}
+    test = json.loads((run / "evaluation" / "test.json").read_text("utf-8"))
+    per_tag = tables["per-tag"]
+    keys = [name.replace(" ", "_") for name in per_tag["columns"]]
+    assert [dict(zip(keys, row, strict=True)) for row in per_tag["rows"]] == sorted(
+        ({key: row[key] for key in keys} for row in test["per_tag"]), key=lambda row: -row["average_precision"]
+    )
+    values = [[metric["value"], metric["low"], metric["high"]] for metric in test["metrics"].values()]
+    assert [row[1:] for row in tables["metrics-test-given"]["rows"]] == values
+    assert [part["heading"] for part in beside["parts"]] == ["Metrics", "Per tag", "Learning curves", "Figures"]
+    assert tables["tag_counts"]["rows"]
+    assert "| mAP | 0.914 |" in (tmp_path / "page.md").read_text("utf-8")
+
+
+def test_numbers_are_not_written_over_a_file_of_the_run(make_run: MakeRun) -> None:
+    run = make_run()
+    with pytest.raises(InputError, match=r"settings.html: its numbers would be written over settings.json of the run"):
+        write_run_page(run, run / "settings.html")
+    assert json.loads((run / "settings.json").read_text("utf-8"))["recipe"] == "baseline"
 
 
 def test_epochs_that_begin_again_are_drawn_by_step(make_run: MakeRun, tmp_path: Path) -> None:

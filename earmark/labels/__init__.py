@@ -1,0 +1,1 @@
+"""What a label layer says differently from another, and which of the two is right."""
