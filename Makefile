@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean bench-class-frame bench-psl bench-psla bench-staged
+.PHONY: help setup demo test lint format clean bench-audit bench-class-frame bench-psl bench-psla bench-staged
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-psl: setup ## PSL on soundscapes with planted truth (an hour; SCALE=smoke:
 
 bench-psla: setup ## PSLA on data with planted truth (an hour; SCALE=smoke: seconds)
 	@$(BIN)/python -m benchmarks.psla $(ARGS)
+
+bench-audit: setup ## the label audit on data with planted errors (half an hour; SCALE=smoke: seconds; CLEANLAB=1: beside it)
+	@$(BIN)/python -m benchmarks.audit $(ARGS)
 
 bench-staged: setup ## staged training on data with planted wrong labels (an hour; SCALE=smoke: seconds)
 	@$(BIN)/python -m benchmarks.staged $(ARGS)

@@ -2,7 +2,16 @@
 
 import signal
 
-from earmark.cli import data_verbs, label_verbs, look_verbs, synthesis_verbs, train_verbs, tune_verbs, use_verbs
+from earmark.cli import (
+    audit_verbs,
+    data_verbs,
+    label_verbs,
+    look_verbs,
+    synthesis_verbs,
+    train_verbs,
+    tune_verbs,
+    use_verbs,
+)
 
 # The help lists verbs in the order of these lines: what is trained first, then what it is used for.
 # isort: split
@@ -11,6 +20,7 @@ from earmark.cli.app import app
 
 __all__ = [
     "app",
+    "audit_verbs",
     "data_verbs",
     "label_verbs",
     "look_verbs",

@@ -1,7 +1,7 @@
 """Tables as they lie in files: columns brought to their types, and offending rows named by file and row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,23 @@ class TableFile:
         path: named in every message.
         table: columns of text where the file is a CSV, else of any type.
         has_lines: rows are named by the line of a CSV, else by their number, counted from 1.
+        rows: where the table's rows stand in the file, from 0; None where it has all of them.
     """
 
     path: Path
     table: pa.Table
     has_lines: bool
+    rows: npt.NDArray[np.int64] | None = field(default=None, kw_only=True)
+
+    def at(self, rows: npt.NDArray[np.int64]) -> "TableFile":
+        """Some of the rows, which are named by where they stand in the file all the same."""
+        own = rows if self.rows is None else self.rows[rows]
+        return replace(self, table=self.table.take(pa.array(rows)), rows=own)
 
     def places(self, rows: Sequence[int]) -> list[str]:
         """Where rows stand in the file: lines of a CSV, row numbers from 1 otherwise."""
-        return [str(place) for place in (lines_of_rows(self.path, list(rows)) if self.has_lines else np.add(rows, 1))]
+        own = list(rows) if self.rows is None else self.rows[list(rows)].tolist()
+        return [str(place) for place in (lines_of_rows(self.path, own) if self.has_lines else np.add(own, 1))]
 
     def refuse(self, bad: Any, message: Callable[[int], str]) -> None:
         """Raises InputError if any row is bad: the message of the first one, the places of four more, the count.

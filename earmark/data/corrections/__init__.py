@@ -2,8 +2,9 @@
 
 A source says either all labels of each clip that it names (what is in force of those clips and not in it is removed; a
 row without a tag, or an empty track, leaves a clip without labels), or, if it is a table with a column `value`, one
-correction a row: 1 adds the label, 0 removes it, and a 0 without times removes all of the tag. Times within half a
-millisecond of those in force are the same; the layer holds differences only.
+correction a row: 1 adds the label, 0 removes it, and a 0 without times removes all of the tag. The suspects of an audit
+are such corrections where they have a verdict. Times within half a millisecond of those in force are the same; the
+layer holds differences only.
 """
 
 from collections.abc import Iterator

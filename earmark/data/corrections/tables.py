@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from earmark.data.corrections.clip_names import ClipNames, FloatArray, IntArray
 from earmark.data.corrections.corrected import Corrected, Named, in_clips, ranges, unknown_names
+from earmark.data.corrections.verdicts import corrections_of
 from earmark.data.dataset import Dataset
 from earmark.data.exporting.text_tables import NO_COMMA, plain_names
 from earmark.data.formats.beside import Tally
@@ -33,7 +34,7 @@ def read_table(dataset: Dataset, source: Path) -> Corrected:
     Raises:
         InputError: no clip that it names is known, a tag is not in the vocabulary, or a row does not hold.
     """
-    file, unread = _usual_columns(read_table_file(source))
+    file, unread = _usual_columns(corrections_of(read_table_file(source)))
     coded = file.required_text("clip").combine_chunks().dictionary_encode()
     names: list[str] = coded.dictionary.to_pylist()
     name = np.asarray(coded.indices, dtype=np.int64)
