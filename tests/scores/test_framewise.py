@@ -86,7 +86,7 @@ def test_windows_of_a_long_clip_give_what_one_pass_gives(long_clip: Pack, monkey
     monkeypatch.setattr("earmark.scores.scorer.LONG_S", 60.0)
     in_one = framewise_clip_scores(model, long_clip, np.arange(2), device=CPU)
     assert by_windows.num_frames.tolist() == in_one.num_frames.tolist() == [417, 13]
-    np.testing.assert_allclose(by_windows.scores, in_one.scores, atol=1e-4)
+    np.testing.assert_allclose(by_windows.scores, in_one.scores, atol=1e-3)
     assert np.ptp(in_one.scores, axis=0).min() > 0.1  # the scores tell frames apart
     decided = [scored.scores >= 0.5 for scored in (by_windows, in_one)]
     assert (decided[0] == decided[1]).mean() > 0.999
