@@ -43,9 +43,10 @@ def clip_figure(
     curves: Sequence[Series] = (),
     threshold: float | None = None,
     estimated: Sequence[Event] = (),
+    reference: Sequence[Event] | None = None,
     layer: str = GIVEN,
 ) -> ClipFigure:
-    """The figure of a clip; its reference events are the strong labels of the layer.
+    """The figure of a clip.
 
     Args:
         row: of the clip table.
@@ -53,6 +54,7 @@ def clip_figure(
         curves: scores over the clip's seconds.
         threshold: the score from which a tag is there, drawn as a line.
         estimated: events that a model found.
+        reference: events to hold them against; None: the strong labels of the layer.
 
     Raises:
         InputError: there is no such layer.
@@ -68,7 +70,7 @@ def clip_figure(
         log_mel=log_mel_picture(waveform).tolist(),
         curves=list(curves),
         threshold=threshold,
-        reference=labelled_events(dataset, row, layer),
+        reference=labelled_events(dataset, row, layer) if reference is None else list(reference),
         estimated=list(estimated),
         audio=ogg_base64(waveform) if heard else None,
     )

@@ -83,6 +83,8 @@ class ClipFigure(_Figure):
     threshold: float | None = Field(default=None, description="the score from which a tag is there; a line")
     reference: list[Event] = []
     estimated: list[Event] = []
+    reference_name: str = Field(default="reference", description="what a legend calls the filled bars")
+    estimated_name: str = Field(default="found", description="and the outlined ones")
     audio: str | None = Field(default=None, description="Ogg as base64, mono")
 
 

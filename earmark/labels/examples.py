@@ -116,7 +116,7 @@ def _clip(compared: ComparedLayers, row: int, tag: int, kind: str) -> ClipFigure
     told = [f"{name}: {_in_words(before, tag)} → {_in_words(after, tag)}.", *_of_other_tags(compared, row, tag)]
     if any(events):
         told.append(f"Filled: events by {compared.before}; outlined: by {compared.after}.")
-    return clip_figure(
+    figure = clip_figure(
         dataset,
         row,
         clip_waveform(dataset, row),
@@ -125,8 +125,9 @@ def _clip(compared: ComparedLayers, row: int, tag: int, kind: str) -> ClipFigure
         alt=f"Log-mel of a clip whose tag {name} was {kind}; {counted(len(events[0]), 'event')} before, "
         f"{len(events[1])} after.",
         estimated=events[1],
-        layer=compared.before,
+        reference=events[0],
     )
+    return figure.model_copy(update={"reference_name": compared.before, "estimated_name": compared.after})
 
 
 def _of_clip(said: Statements, row: int) -> Statements:

@@ -173,8 +173,8 @@ def _legend(figure: ChartFigure | TableFigure | ClipFigure) -> list[LegendEntry]
         entries = [_entry(index, series, "line") for index, series in enumerate(figure.curves)]
         if figure.threshold is not None and entries:
             entries.append(LegendEntry(f"threshold {figure.threshold:g}", "var(--neutral)"))
-        entries += [LegendEntry("reference", "var(--neutral)", mark="bar")] * bool(figure.reference)
-        return entries + [LegendEntry("found", "var(--ink)", mark="outline")] * bool(figure.estimated)
+        entries += [LegendEntry(figure.reference_name, "var(--neutral)", mark="bar")] * bool(figure.reference)
+        return entries + [LegendEntry(figure.estimated_name, "var(--ink)", mark="outline")] * bool(figure.estimated)
     marks = {"line": "line", "bar": "bar", "scatter": "point"}
     entries = [_entry(index, series, marks[figure.kind]) for index, series in enumerate(figure.series)]
     return entries if len(entries) > 1 else []
@@ -203,7 +203,10 @@ def number_table(figure: ChartFigure | TableFigure | ClipFigure) -> NumberTable:
                 raise ValueError(f"row {index} must have {len(figure.columns)} cells, got {len(cells)}")
         return NumberTable(figure.title, figure.columns, figure.rows)
     if isinstance(figure, ClipFigure):
-        events = [*_event_rows("reference", figure.reference), *_event_rows("found", figure.estimated)]
+        events = [
+            *_event_rows(figure.reference_name, figure.reference),
+            *_event_rows(figure.estimated_name, figure.estimated),
+        ]
         return NumberTable(figure.title, ["Events", "Tag", "Onset (s)", "Offset (s)"], events)
     several = len(figure.series) > 1
     with_intervals = any(series.low is not None for series in figure.series)
