@@ -91,6 +91,10 @@ def audit(
     )  # fmt: skip
     suspects, data_word = out / SUSPECTS, shlex.quote(str(dataset))
     print("\n".join([*found.lines(), f"suspects:  {suspects}", f"page:  {out / 'audit.html'}"]))
+    if not len(found.suspects):
+        print("next:  look at the AUC of the tags on the page: where scores tell little, no label is suspect; lower")
+        print("       --suspicion, or give better models: more epochs, or --scores")
+        return
     parent = "" if labels == "given" else f" --labels {labels}"
     print("next:  listen, write keep, remove or add into the column verdict, then")
     print(
