@@ -75,6 +75,7 @@ def test_rows_stand_in_the_order_asked_for() -> None:
         class_frame.WEIGHTS_GAINS,
         class_frame.STARTS_TABLE,
         class_frame.STARTS_GAINS,
+        class_frame.WINDOWS,
     ]
     names = [row.name for row in rows]
     assert len(set(names)) == len(names)
