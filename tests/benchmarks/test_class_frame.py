@@ -53,9 +53,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
         run_of(bench, seed, cell)
         return {"theta": 0.75}
 
+    def by_windows(bench: Bench, seed: int, cell: Cell) -> dict[str, float]:
+        run_of(bench, seed, cell)
+        return {}
+
     for name, fake in {"events_found": events_found, "round_labels": round_labels}.items():
         monkeypatch.setattr(class_frame_values, name, fake)
         monkeypatch.setattr(class_frame, name, fake)
+    monkeypatch.setattr(class_frame, "by_windows", by_windows)
     return trained
 
 
