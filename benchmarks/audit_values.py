@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from benchmarks.audit_bed import Kind, bed_of
 from benchmarks.harness import Bench, key_of
+from benchmarks.label_quality import percent
 from earmark.audit.audited import Audited, audited_labels
 from earmark.audit.noise import Noise, Share, estimate_noise
 from earmark.audit.suspicion import fit_odds
@@ -184,8 +185,3 @@ def _shares(part: BoolArray, whole: BoolArray) -> npt.NDArray[np.float64]:
     """The share of each tag, (tag,)."""
     shares: npt.NDArray[np.float64] = part.sum(axis=0) / np.maximum(whole.sum(axis=0), 1)
     return shares
-
-
-def percent(part: float, whole: float) -> float:
-    """A share in per cent; NaN of nothing."""
-    return 100 * part / whole if whole else float("nan")

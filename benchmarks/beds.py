@@ -1,13 +1,15 @@
-"""What test beds share: the recordings, a seed's folds, a share of the training clips."""
+"""What test beds share: the recordings, a seed's folds, some clips as a data set, a share of the training clips."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from earmark.data.dataset import Dataset, open_dataset
+from earmark.data.dataset import Dataset, open_dataset, write_dataset
 from earmark.data.importing import import_dataset
+from earmark.data.layers import GIVEN, read_layer
 from earmark.data.sampling import keys_of_names
 from earmark.data.splits import Splits
 
@@ -31,6 +33,20 @@ def esc10(work: Path) -> Dataset:
     if not (folder / "dataset.json").exists():
         import_dataset(ESC10, folder)
     return open_dataset(folder)
+
+
+def write_clips_of(dataset: Dataset, clips: pa.Table, folder: Path) -> None:
+    """Writes a data set of some clips of another one, whose labels they have."""
+    labels = read_layer(dataset.folder, GIVEN, dataset.clips, dataset.vocabulary)
+    write_dataset(
+        folder,
+        name=folder.name,
+        clips=clips,
+        labels=labels.filter(pc.is_in(labels["clip"], clips["clip"].combine_chunks())),
+        vocabulary=dataset.vocabulary,
+        audio_root=dataset.audio_root,
+        source=dataset.folder,
+    )
 
 
 def share_of(bed: Dataset, splits: Splits, share: float, seed: int) -> Splits:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.beds import FOLDS, esc10, fold_of, validation_fold_of
+from benchmarks.beds import FOLDS, esc10, fold_of, validation_fold_of, write_clips_of
 from benchmarks.harness import Bench, key_of
 from earmark.data.dataset import Dataset, open_dataset, write_dataset, write_layer
 from earmark.data.layers import GIVEN, TRUTH, read_layer
@@ -69,17 +69,8 @@ def part_of(dataset: Dataset, folds: Sequence[int], every: int, beds: Path) -> D
     """Every n-th of the clips of some folds as a data set in the folder of test beds; made unless it is there."""
     folder = beds / f"{dataset.name}-every-{every}-folds-{''.join(map(str, sorted(folds)))}"
     if not (folder / "dataset.json").exists():
-        clips = dataset.clips.take(pa.array(np.flatnonzero(np.isin(dataset.column("fold"), folds))[::every]))
-        labels = read_layer(dataset.folder, GIVEN, dataset.clips, dataset.vocabulary)
-        write_dataset(
-            folder,
-            name=folder.name,
-            clips=clips,
-            labels=labels.filter(pc.is_in(labels["clip"], clips["clip"].combine_chunks())),
-            vocabulary=dataset.vocabulary,
-            audio_root=dataset.audio_root,
-            source=dataset.folder,
-        )
+        rows = np.flatnonzero(np.isin(dataset.column("fold"), folds))[::every]
+        write_clips_of(dataset, dataset.clips.take(pa.array(rows)), folder)
     return open_dataset(folder)
 
 

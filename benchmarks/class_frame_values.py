@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet
 import torch
 
 from benchmarks.class_frame_bed import bed_of, splits_of
@@ -27,7 +26,8 @@ from earmark.metrics.events import Events
 from earmark.metrics.psds import PSDS_1, PSDS_2, psds
 from earmark.models.tagger import load_model
 from earmark.recipes.rounds import ROUNDS, RoundSettings
-from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, round_threshold
+from earmark.relabel.class_frames import round_threshold
+from earmark.relabel.round_figures import Round
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores
 
 BoolArray = npt.NDArray[np.bool_]
@@ -138,17 +138,15 @@ def round_labels(bench: Bench, seed: int, cell: Cell, number: int) -> dict[str, 
         number: of the round, from 1.
     """
     bed, run = bed_of(bench, seed), run_of(bench, seed, cell)
-    outcome = pyarrow.parquet.read_table(run / ROUNDS / f"round-{number:02d}.parquet")
-    rows = np.asarray(outcome["row"], np.int64)
-    is_accepted = np.asarray(outcome["outcome"]) == OUTCOMES[ACCEPTED]
     layer = f"{read_json(run / ROUNDS / 'layers.json')['prefix']}-round-{number:02d}"
+    found = Round.read(bed, layer, run / ROUNDS / f"round-{number:02d}.parquet")
     # A grid is the model's: samples of a frame, samples a second.
     grid = scored_parts(bench, seed, cell)["test"]
-    pseudo, truth = (_frames(bed, name, rows, grid) for name in (layer, TRUTH))
+    pseudo, truth = (_frames(bed, name, found.rows, grid) for name in (layer, TRUTH))
     return {
         "theta": round_threshold(number - 1, cell.delta),
-        "accepted %": 100 * float(is_accepted.mean()),
-        **frame_quality(pseudo, truth, bed.labels().rows(rows) >= 0.5, is_accepted),
+        "accepted %": 100 * float(found.is_accepted.mean()),
+        **frame_quality(pseudo, truth, bed.labels().rows(found.rows) >= 0.5, found.is_accepted),
     }
 
 
@@ -179,7 +177,7 @@ def _frames(bed: Dataset, layer: str, rows: IntArray, grid: ScoredFrames) -> lis
     num_samples = open_pack(bed, grid.rate_hz).num_samples
     return [
         framewise(
-            said.at(np.arange(*np.searchsorted(said.clip_index, [row, row + 1]))),
+            said.of_clip(row),
             num_tags=len(bed.vocabulary),
             num_samples=int(num_samples[row]),
             hop_samples=grid.hop_samples,

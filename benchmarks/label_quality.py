@@ -49,6 +49,11 @@ def recall(decided: BoolArray, truth: BoolArray) -> float:
     return precision(truth, decided)
 
 
+def percent(part: float, whole: float) -> float:
+    """A share in per cent; NaN of nothing."""
+    return 100 * float(part) / float(whole) if whole else float("nan")
+
+
 def calibration_error(scores: FloatArray, truth: BoolArray, num_bins: int = NUM_BINS) -> float:
     """The expected calibration error: |mean score - share that is true| of bins of equal width, weighted by cells.
 

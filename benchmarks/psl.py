@@ -6,7 +6,8 @@ of all tags of clips are taken away. Teacher and students learn from what is lef
 are tested on the true ones. The teacher (EfficientNet-Lite0, ImageNet weights) learns from all training soundscapes.
 Students (crnn_small, from scratch) learn from an eighth of them unless a row says otherwise; every second of audio is
 learned from as often, whatever the length of chunks, so shorter chunks make more steps, as in the paper. The bed was
-made harder, on validation clips, after a first one that the student of weak labels had almost solved.
+made harder, on validation clips, after a first one that the student of weak labels had almost solved. Each seed has its
+own test fold.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """PSLA on ESC-10 with a planted long tail and planted missing labels: each technique's worth, beside the paper's table.
 
 A test bed is ESC-10 with the ancestors of its tags, as AudioSet has them; its training clips are thinned to a long
-tail, and 30 % of all labels are taken away. Models learn from what is left and are tested on one fold, against the
-truth unless a column says otherwise.
+tail, and 30 % of all labels are taken away. Models learn from what is left and are tested on one fold, each seed on its
+own, against the truth unless a column says otherwise.
 """
 
 import functools

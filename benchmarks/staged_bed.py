@@ -10,13 +10,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from benchmarks.beds import esc10, fold_of, validation_fold_of
+from benchmarks.beds import esc10, fold_of, validation_fold_of, write_clips_of
 from benchmarks.harness import Bench, key_of
 from earmark.config import values_of
-from earmark.data.dataset import ClipLabels, Dataset, open_dataset, write_dataset
-from earmark.data.layers import GIVEN, TRUTH, read_layer
+from earmark.data.dataset import ClipLabels, Dataset, open_dataset
+from earmark.data.layers import GIVEN, TRUTH
 from earmark.data.splits import Splits, resolve_splits
 from earmark.data.synthesis import CorruptSettings, MixSettings, corrupt, mix
 
@@ -47,7 +46,7 @@ def bed_of(bench: Bench, seed: int, kind: Kind = "recordings", wrong_rate: float
             if other is None:
                 corrupt(right, folder, faults, seed=seed)
             else:
-                _write(folder, right, other.clips)
+                write_clips_of(right, other.clips, folder)
     return open_dataset(folder)
 
 
@@ -76,22 +75,8 @@ def verified_part(dataset: Dataset, folder: Path, every: int = 1) -> Dataset:
         clips = dataset.clips.take(pa.array(np.arange(0, dataset.num_clips, every)))
         verified = pa.array(np.ones(len(clips), np.bool_))
         clips = clips.set_column(clips.column_names.index("verified"), "verified", verified)
-        _write(folder, dataset, clips)
+        write_clips_of(dataset, clips, folder)
     return open_dataset(folder)
-
-
-def _write(folder: Path, right: Dataset, clips: pa.Table) -> None:
-    """Writes a data set of some clips of another one, whose labels they have."""
-    labels = read_layer(right.folder, GIVEN, right.clips, right.vocabulary)
-    write_dataset(
-        folder,
-        name=folder.name,
-        clips=clips,
-        labels=labels.filter(pc.is_in(labels["clip"], clips["clip"].combine_chunks())),
-        vocabulary=right.vocabulary,
-        audio_root=right.audio_root,
-        source=right.folder,
-    )
 
 
 def splits_of(bed: Dataset, kind: Kind, seed: int) -> Splits:

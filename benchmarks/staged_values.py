@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.harness import Bench
+from benchmarks.label_quality import percent
 from benchmarks.staged_bed import WRONG_RATE, Kind, bed_of, splits_of, truth_of, wrong_clips
 from earmark.data.packs import open_pack
 from earmark.files import written_aside
@@ -149,11 +150,6 @@ def dropped(bench: Bench, seed: int, cell: Cell) -> dict[str, float]:
         here = (step >= first) & (step < first + width)
         values[f"steps {first + 1} to {first + width}: wrong %"] = percent(is_wrong[here].sum(), here.sum())
     return values
-
-
-def percent(part: float, whole: float) -> float:
-    """A share in per cent; NaN of nothing."""
-    return 100 * float(part) / float(whole) if whole else float("nan")
 
 
 def curves(bench: Bench, seed: int, cell: Cell) -> dict[str, float]:

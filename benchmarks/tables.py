@@ -67,7 +67,7 @@ def write_table(bench: Bench) -> None:
     lines = [
         f"# {bench.title}", "", bench.note.strip(), "",
         f"Made by `make bench-{bench.name.replace('_', '-')}`; mean and standard deviation over seeds, each with "
-        "its own test bed and test fold; differences are paired by seed.", "",
+        "its own test bed; differences are paired by seed.", "",
     ]  # fmt: skip
     for table in dict.fromkeys(row.table for row in bench.rows):
         lines += _table_lines(bench, table)

@@ -4,6 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from earmark.data.audio.problems import AudioError
 from earmark.data.audio.reading import Int16Array, read_audio
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
-from earmark.data.statements import WEAK
+from earmark.data.statements import Statements, events_of
 from earmark.errors import InputError, did_you_mean
 from earmark.features import PRESETS, LogMel
 from earmark.figures import ClipFigure, Event, Series
@@ -105,12 +106,22 @@ def clip_waveform(dataset: Dataset, row: int) -> Int16Array:
 
 def labelled_events(dataset: Dataset, row: int, layer: str = GIVEN) -> list[Event]:
     """The strong labels of a clip that are in force after a layer, value at least .5, by tag and onset."""
-    said = dataset.statements(layer)
-    own = said.at((said.clip_index == row) & (said.onset != WEAK) & (said.value >= 0.5))
+    return events_to_draw(dataset.statements(layer).of_clip(row), dataset.vocabulary.tags)
+
+
+def events_to_draw(labels: Statements, tags: Sequence[str]) -> list[Event]:
+    """The events among some labels, value at least .5, in their order."""
+    events = events_of(labels)
     return [
-        Event(tag=dataset.vocabulary.tags[tag], onset=float(onset), offset=float(offset))
-        for tag, onset, offset in zip(own.tag_index, own.onset, own.offset, strict=True)
+        Event(tag=tags[tag], onset=float(onset), offset=float(offset))
+        for tag, onset, offset in zip(events.tag_index, events.onset, events.offset, strict=True)
     ]
+
+
+def steps(label: str, onset_s: npt.NDArray[Any], offset_s: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Series:
+    """Scores of stretches of a clip as a curve: a level from the onset of each, seconds (stretch,), to its offset."""
+    ends_s = np.stack([onset_s, offset_s], axis=1)
+    return Series(label=label, x=ends_s.ravel().tolist(), y=np.repeat(scores, 2).tolist())
 
 
 def log_mel_picture(waveform: Int16Array) -> npt.NDArray[np.uint8]:

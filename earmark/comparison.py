@@ -5,21 +5,32 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.compared_runs import ComparedRun, read_compared_runs, refuse_other_clips
+from earmark.compared_runs import (
+    EVENTS,
+    TAGS,
+    ComparedRun,
+    KeptT,
+    Kind,
+    read_compared_runs,
+    refuse_other_clips,
+)
 from earmark.errors import counted, first_few
-from earmark.figures import ChartFigure, Number, Series, TableFigure
+from earmark.figures import Cell, ChartFigure, Number, Series, TableFigure
 from earmark.metrics.paired import Differences, paired_differences
-from earmark.reports.metric_names import metric_name
+from earmark.reports.metric_names import metric_name, with_words_first
+from earmark.scores.evaluated import Evaluated, EvaluatedEvents, EvaluatedScores
 
 MOST_FOR_ALL_PAIRS = 4
 """Of more runs each is held against the first one alone."""
 MOST_DRAWN_TAGS = 24
 
-Cells = list[str | float | int | None]
+AnyRun = ComparedRun[EvaluatedScores] | ComparedRun[EvaluatedEvents]
+RunT = TypeVar("RunT", bound=AnyRun)
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Comparison:
     """Figures by name, and lines that say what could not be compared.
 
     Attributes:
-        differences: of the metrics, of pairs of runs.
+        differences: of the metrics, of pairs of runs; then of their events' metrics.
         gains: of each tag's average precision over the first run's, two figures a run.
     """
 
@@ -37,9 +48,10 @@ class Comparison:
 
 
 def compare_runs(runs: Mapping[str, Path], split: str, layer: str) -> Comparison:
-    """The paired differences of runs, each evaluated on the split against the layer.
+    """The paired differences of runs, each evaluated on the split against the layer, and of their events.
 
-    Runs whose scores were not kept, or that were resampled otherwise, are named and left out.
+    Events are of the runs that evaluated them. Runs whose resamples were not kept, or that were
+    resampled otherwise, are named and left out.
 
     Args:
         runs: their folders by the name that each is shown by; the first one is what the others are held against.
@@ -47,31 +59,49 @@ def compare_runs(runs: Mapping[str, Path], split: str, layer: str) -> Comparison
     Raises:
         InputError: what a run kept cannot be read, or is of other clips or labels than the first run's.
     """
-    found, lines = read_compared_runs(runs, split, layer)
+    by_tags, lines = _alike(TAGS, runs, split, layer)
+    by_events, others = _alike(EVENTS, runs, split, layer)
+    differences = [*_differences(_pairs(by_tags)), *_differences(_pairs(by_events), of="events")]
+    gains = [figure for place, run in enumerate(by_tags[1:], start=1) for figure in _gains(run, by_tags[0], place)]
+    return Comparison(differences, gains, [*lines, *others])
+
+
+def _alike(
+    kind: Kind[KeptT], runs: Mapping[str, Path], split: str, layer: str
+) -> tuple[list[ComparedRun[KeptT]], list[str]]:
+    """The runs whose resamples are the first one's, and lines that name the others."""
+    found, lines = read_compared_runs(kind, runs, split, layer)
     for other in found[1:]:
-        refuse_other_clips(found[0], other)
-    alike = [run for run in found if run.kept.draws == found[0].kept.draws]
+        refuse_other_clips(kind, found[0], other)
+    alike = [run for run in found if _is_resampled_as(run.kept, found[0].kept)]
     others = [run.name for run in found if run not in alike]
     if others:
         lines.append(
-            f"Not held against {found[0].name}, because resampled otherwise: {first_few(others)}; evaluate all of them "
-            "again, with one --seed."
+            f"Not held against {found[0].name}, {kind.whose} resampled otherwise: {first_few(others)}; evaluate all of "
+            "them again, with one --seed."
         )
-    if len(alike) < 2:
-        return Comparison(lines=lines)
-    pairs = [(other, alike[0]) for other in alike[1:]]
-    if len(alike) <= MOST_FOR_ALL_PAIRS:
-        pairs = [(other, one) for one, other in itertools.combinations(alike, 2)]
-    gains = [figure for place, other in enumerate(alike[1:], start=1) for figure in _gains(other, alike[0], place)]
-    return Comparison(_differences(pairs), gains, lines)
+    return alike, lines
 
 
-def _differences(pairs: Sequence[tuple[ComparedRun, ComparedRun]]) -> list[tuple[str, ChartFigure | TableFigure]]:
-    """The chart of the first metric's differences, and the table of all metrics'."""
+def _is_resampled_as(one: Evaluated, other: Evaluated) -> bool:
+    return one.draws == other.draws and np.array_equal(one.clips, other.clips)
+
+
+def _pairs(runs: Sequence[RunT]) -> list[tuple[RunT, RunT]]:
+    if len(runs) <= MOST_FOR_ALL_PAIRS:
+        return [(other, one) for one, other in itertools.combinations(runs, 2)]
+    return [(other, runs[0]) for other in runs[1:]]
+
+
+def _differences(pairs: Sequence[tuple[AnyRun, AnyRun]], of: str = "") -> list[tuple[str, ChartFigure | TableFigure]]:
+    """The chart of the first metric's differences, and the table of all metrics'; without pairs nothing."""
+    if not pairs:
+        return []
     first = pairs[0][1]
-    names = [name for name in first.kept.drawn if all(name in run.kept.drawn for pair in pairs for run in pair)]
+    in_all = [name for name in first.kept.drawn if all(name in run.kept.drawn for pair in pairs for run in pair)]
+    names = with_words_first(in_all)
     found = [_of_pair(run, other, names) for run, other in pairs]
-    rows: list[Cells] = [
+    rows: list[list[Cell]] = [
         [metric_name(name)[0], run.name, other.name, *_numbers(differences, column)]
         for column, name in enumerate(names)
         for (run, other), differences in zip(pairs, found, strict=True)
@@ -99,24 +129,27 @@ def _differences(pairs: Sequence[tuple[ComparedRun, ComparedRun]]) -> list[tuple
         ],
     )
     table = TableFigure(
-        title="Paired differences",
+        title=f"Paired differences of {of}" if of else "Paired differences",
         caption=f"Run minus other, {_how(first)} Below and above 0: the shares of resamples in which the run is worse "
         f"and better.{undefined}",
         alt=f"A table of the differences of {counted(len(names), 'metric')} for {counted(len(pairs), 'pair')} of runs.",
         columns=["metric", "run", "minus", "difference", "low", "high", "below 0", "above 0"],
         rows=rows,
     )
-    return [("differences", chart), ("paired-differences", table)]
+    suffix = of and f"-{of}"
+    return [(f"differences{suffix}", chart), (f"paired-differences{suffix}", table)]
 
 
-def _of_pair(run: ComparedRun, other: ComparedRun, names: Sequence[str]) -> Differences:
+def _of_pair(run: AnyRun, other: AnyRun, names: Sequence[str]) -> Differences:
     values = [[_value(one.evaluation["metrics"][name]["value"]) for name in names] for one in (run, other)]
     drawn = [np.stack([one.kept.drawn[name] for name in names], axis=1) for one in (run, other)]
     most = [math.inf if name == "d_prime" else 1.0 for name in names]
     return paired_differences(values[0], drawn[0], values[1], drawn[1], run.evaluation["confidence"], most)
 
 
-def _gains(run: ComparedRun, first: ComparedRun, place: int) -> list[tuple[str, ChartFigure | TableFigure]]:
+def _gains(
+    run: ComparedRun[EvaluatedScores], first: ComparedRun[EvaluatedScores], place: int
+) -> list[tuple[str, ChartFigure | TableFigure]]:
     """The chart of the tags that gained and lost most, and the table of all tags, best gain first."""
     by_tag = [{row["tag"]: row for row in one.evaluation["per_tag"]} for one in (run, first)]
     tags = run.kept.tags
@@ -130,7 +163,7 @@ def _gains(run: ComparedRun, first: ComparedRun, place: int) -> list[tuple[str, 
     )
     known = np.flatnonzero(~np.isnan(differences.value))
     order = known[np.argsort(-differences.value[known], kind="stable")]
-    rows: list[Cells] = [
+    rows: list[list[Cell]] = [
         [
             tags[k],
             by_tag[1][tags[k]]["positives"],
@@ -157,7 +190,7 @@ def _gains(run: ComparedRun, first: ComparedRun, place: int) -> list[tuple[str, 
     return [(f"gains-{place}", _gain_chart(title, told, rows)), (f"gains-{place}-by-tag", table)]
 
 
-def _gain_chart(title: str, told: str, rows: Sequence[Cells]) -> ChartFigure:
+def _gain_chart(title: str, told: str, rows: Sequence[list[Cell]]) -> ChartFigure:
     half = MOST_DRAWN_TAGS // 2
     drawn = list(rows) if len(rows) <= MOST_DRAWN_TAGS else [*rows[:half], *rows[-half:]]
     which = "" if len(drawn) == len(rows) else f"The {half} tags that gained most, and the {half} that lost most. "
@@ -181,7 +214,7 @@ def _gain_chart(title: str, told: str, rows: Sequence[Cells]) -> ChartFigure:
     )
 
 
-def _how(run: ComparedRun) -> str:
+def _how(run: AnyRun) -> str:
     evaluation = run.evaluation
     return (
         f"on {counted(evaluation['num_clips'], 'clip')} of the {evaluation['split']} split of {evaluation['dataset']}, "

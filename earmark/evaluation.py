@@ -3,10 +3,12 @@
 import logging
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 
@@ -27,8 +29,7 @@ from earmark.evaluation_context import (
 )
 from earmark.evaluation_figures import write_evaluation_figures
 from earmark.files import digest_of, write_json
-from earmark.metrics.bootstrap import Bootstrap, TagIntervals, bootstrap, groups_of_clips
-from earmark.metrics.resampling import draw_resamples
+from earmark.metrics.bootstrap import METRICS, Bootstrap, Interval, TagIntervals, bootstrap, groups_of_clips
 from earmark.metrics.tagging import average_precision_and_roc_auc, f1, lwlrap, macro_f1, mean_over_tags, roc_auc
 from earmark.models.ensemble import Model, open_model, taggers_of
 from earmark.scores.evaluated import (
@@ -43,7 +44,21 @@ from earmark.tag_map import TagMap, read_tag_map
 
 log = logging.getLogger(__name__)
 
-METRICS = ("mean_average_precision", "mean_roc_auc", "d_prime", "lwlrap", "map_at_3", "macro_f1")
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Scored clips beside their labels.
+
+    Attributes:
+        rows: of the clip table, (clip,).
+        truth, weights, scores: (clip, tag).
+    """
+
+    rows: IntArray
+    tags: tuple[str, ...]
+    truth: npt.NDArray[np.bool_]
+    weights: FloatArray
+    scores: FloatArray
 
 
 def evaluate_model(
@@ -84,7 +99,7 @@ def evaluate_model(
     result, kept = evaluate(
         tagger, dataset, pack, rows, split=split, layer=layer, tag_map=shared, context=context, device=device, seed=seed
     )
-    if shared is None and (model / "settings.json").exists():
+    if shared is None and is_run(model):
         name, scores = evaluation_name(split, layer), evaluated_scores_path(model, split, layer)
         # Killed in between, a run has no scores rather than those of another evaluation.
         scores.unlink(missing_ok=True)
@@ -93,6 +108,11 @@ def evaluate_model(
         write_evaluation_figures(model, result, kept)
         write_clip_figures(model, tagger, dataset, pack, result, kept, device)
     return result
+
+
+def is_run(model: Path) -> bool:
+    """Whether a folder is a run's, which keeps evaluations, and not a model alone."""
+    return (model / "settings.json").exists()
 
 
 def check_vocabulary(tagger: Model, dataset: Dataset) -> None:
@@ -116,15 +136,14 @@ def validation_metrics(
     tagger: Model, dataset: Dataset, pack: Pack, rows: IntArray, layer: str, device: torch.device
 ) -> dict[str, float]:
     """The metrics that choose among checkpoints, without intervals."""
-    labels = dataset.labels(layer)
-    used, scores = clip_scores(tagger, pack, rows, device=device)
-    truth, weights = labels.rows(used) >= 0.5, labels.weights(used)
-    precision, area = average_precision_and_roc_auc(truth, scores, weights)
+    judged = _judged(dataset, layer, *clip_scores(tagger, pack, rows, device=device))
+    arrays = judged.truth, judged.scores, judged.weights
+    precision, area = average_precision_and_roc_auc(*arrays)
     return {
         "mean_average_precision": mean_over_tags(precision),
         "mean_roc_auc": mean_over_tags(area),
-        "lwlrap": lwlrap(truth, scores, weights),
-        "macro_f1": macro_f1(truth, scores, weights),
+        "lwlrap": lwlrap(*arrays),
+        "macro_f1": macro_f1(*arrays),
     }
 
 
@@ -159,99 +178,94 @@ def evaluate(
     if not len(used):
         raise InputError(f"the {split} split of {dataset.name} must hold clips that can be read, found none")
     seconds = time.perf_counter() - started
-    num_not_scored, num_without_tag = len(rows) - len(used), 0
-    labels, tags = dataset.labels(layer), dataset.vocabulary.tags
-    truth, weights = labels.rows(used) >= 0.5, labels.weights(used)
-    if tag_map is not None:
-        truth, weights, tags = truth[:, tag_map.places], weights[:, tag_map.places], tuple(tag_map.model_tags)
-        with_tag = truth.any(axis=1)
-        if not with_tag.any():
-            raise InputError(f"the {split} split of {dataset.name} must hold clips with a mapped tag, found none")
-        num_without_tag = int((~with_tag).sum())
-        used, scores = used[with_tag], tag_map.scores(scores[with_tag])
-        truth, weights = truth[with_tag], weights[with_tag]
+    judged = _judged(dataset, layer, used, scores, tag_map)
+    if not len(judged.rows):
+        raise InputError(f"the {split} split of {dataset.name} must hold clips with a mapped tag, found none")
     thresholds = context.thresholds
     if thresholds is None and split == VALIDATION and tag_map is None:
         thresholds = thresholds_on_validation(dataset, used, scores, layer)
-    at = np.full(len(tags), PLAIN_THRESHOLD) if thresholds is None else thresholds.values
-    groups = dataset.groups()[used]
+    at = np.full(len(judged.tags), PLAIN_THRESHOLD) if thresholds is None else thresholds.values
+    groups = dataset.groups()[judged.rows]
     result = bootstrap(
-        truth, scores, METRICS, weights=weights, groups=groups, threshold=at, resamples=resamples, seed=seed
-    )
-    per_tag = _per_tag(tags, truth, scores, weights, result.average_precision, at)
-    if context.training_clips is not None:
-        for row, count in zip(per_tag, context.training_clips.tolist(), strict=True):
-            row["training_clips"] = count
+        judged.truth, judged.scores, METRICS, weights=judged.weights, groups=groups, threshold=at,
+        resamples=resamples, seed=seed,
+    )  # fmt: skip
     shares = verified_shares(dataset, layer)
-    if shares is not None:
-        for row, share in zip(per_tag, shares if tag_map is None else shares[tag_map.places], strict=True):
-            row["verified_share"] = finite_or_none(share)
-    metrics = {
-        name: {"value": finite_or_none(i.value), "low": finite_or_none(i.low), "high": finite_or_none(i.high)}
-        for name, i in result.metrics.items()
-    }
-    if (truth.sum(axis=1) == 1).all():
-        right = truth[np.arange(len(used)), scores.argmax(axis=1)]
-        metrics["accuracy"] = {"value": float(right.mean()), "low": None, "high": None}
-    kept = _kept(dataset, used, tags, truth, weights, scores, result, seed)
+    if shares is not None and tag_map is not None:
+        shares = shares[tag_map.places]
+    per_tag = _per_tag(judged, result.average_precision, at, context.training_clips, shares)
     evaluation = {
         "dataset": dataset.name,
         "split": split,
         "labels": layer,
-        "num_tags": len(tags),
-        "num_clips": len(used),
-        "num_not_scored": num_not_scored,
-        "num_without_shared_tag": num_without_tag,
+        "num_tags": len(judged.tags),
+        "num_clips": len(judged.rows),
+        "num_not_scored": len(rows) - len(used),
+        "num_without_shared_tag": len(used) - len(judged.rows),
         "num_groups": len(np.unique(groups)),
         "left_out_tags": [row["tag"] for row in per_tag if row["average_precision"] is None],
         "confidence": result.confidence,
         "resamples": resamples,
         "thresholds": thresholds and thresholds.about(),
-        "metrics": metrics,
+        "metrics": _metrics(judged, result),
         "per_tag": per_tag,
         "date": today(),
         "machine": machine_name(device),
         "seconds": round(seconds, 2),
     }
-    return evaluation, kept
+    return evaluation, _kept(dataset, judged, groups, result, seed)
 
 
-def _kept(
-    dataset: Dataset,
-    used: IntArray,
-    tags: tuple[str, ...],
-    truth: np.ndarray,
-    weights: FloatArray,
-    scores: FloatArray,
-    result: Bootstrap,
-    seed: int,
-) -> EvaluatedScores:
-    groups = dataset.groups()[used]
-    first_resample = next(draw_resamples(groups_of_clips(groups, len(used))[0], 1, seed))
+def _judged(dataset: Dataset, layer: str, rows: IntArray, scores: FloatArray, tag_map: TagMap | None = None) -> _Judged:
+    """Scored clips beside their labels; with a map those that have a shared tag, and these tags alone."""
+    labels = dataset.labels(layer)
+    truth, weights = labels.rows(rows) >= 0.5, labels.weights(rows)
+    if tag_map is None:
+        return _Judged(rows, dataset.vocabulary.tags, truth, weights, scores)
+    truth, weights = truth[:, tag_map.places], weights[:, tag_map.places]
+    has = truth.any(axis=1)
+    return _Judged(rows[has], tuple(tag_map.model_tags), truth[has], weights[has], tag_map.scores(scores[has]))
+
+
+def _metrics(judged: _Judged, result: Bootstrap) -> dict[str, dict[str, float | None]]:
+    metrics = {name: interval_values(interval) for name, interval in result.metrics.items()}
+    if (judged.truth.sum(axis=1) == 1).all():
+        right = judged.truth[np.arange(len(judged.rows)), judged.scores.argmax(axis=1)]
+        metrics["accuracy"] = {"value": float(right.mean()), "low": None, "high": None}
+    return metrics
+
+
+def _kept(dataset: Dataset, judged: _Judged, groups: npt.NDArray[Any], result: Bootstrap, seed: int) -> EvaluatedScores:
     return EvaluatedScores(
-        clips=np.array(dataset.clips["clip"].take(pa.array(used)).to_pylist(), np.str_),
+        clips=np.array(dataset.clips["clip"].take(pa.array(judged.rows)).to_pylist(), np.str_),
         groups=groups,
-        tags=tags,
-        truth=truth,
-        annotated=weights > 0,
-        scores=scores,
+        tags=judged.tags,
+        truth=judged.truth,
+        annotated=judged.weights > 0,
+        scores=judged.scores,
         drawn=result.drawn,
         drawn_average_precision=result.drawn_average_precision,
-        draws=digest_of(first_resample.tobytes(), str(result.resamples).encode()),
+        draws=draws_digest(groups, result.resamples, seed),
     )
 
 
+def draws_digest(groups: npt.NDArray[Any], resamples: int, seed: int) -> str:
+    """A name for the resamples of some clips' groups, (clip,): equal where they hold clips at the same places."""
+    group_of_clip, _ = groups_of_clips(groups, len(groups))
+    return digest_of(group_of_clip.tobytes(), f"{resamples} {seed}".encode())
+
+
 def _per_tag(
-    tags: tuple[str, ...],
-    truth: np.ndarray,
-    scores: FloatArray,
-    weights: FloatArray,
+    judged: _Judged,
     intervals: TagIntervals,
-    thresholds: np.ndarray,
+    thresholds: npt.NDArray[np.float64],
+    training_clips: IntArray | None,
+    shares: npt.NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
+    truth, scores, weights = judged.truth, judged.scores, judged.weights
     auc, f1_there = roc_auc(truth, scores, weights), f1(truth, scores, weights, thresholds)
     positives = (truth & (weights > 0)).sum(axis=0)
-    return [
+    rows = [
         {
             "tag": tag,
             "positives": int(positives[k]),
@@ -262,11 +276,18 @@ def _per_tag(
             "threshold": float(thresholds[k]),
             "f1": finite_or_none(f1_there[k]),
         }
-        for k, tag in enumerate(tags)
+        for k, tag in enumerate(judged.tags)
     ]
+    if training_clips is not None:
+        for row, count in zip(rows, training_clips.tolist(), strict=True):
+            row["training_clips"] = count
+    if shares is not None:
+        for row, share in zip(rows, shares, strict=True):
+            row["verified_share"] = finite_or_none(share)
+    return rows
 
 
-def verified_shares(dataset: Dataset, layer: str) -> np.ndarray | None:
+def verified_shares(dataset: Dataset, layer: str) -> npt.NDArray[np.float64] | None:
     """The share of each tag's clips that people verified, (tag,); None where the data set says it of no clip.
 
     Of all clips of the data set that have the tag and of which it is known; NaN for a tag without any. It stands for
@@ -283,3 +304,8 @@ def verified_shares(dataset: Dataset, layer: str) -> np.ndarray | None:
 def finite_or_none(value: float) -> float | None:
     """A float that JSON can hold: what is not defined, or not finite, is null."""
     return float(value) if math.isfinite(value) else None
+
+
+def interval_values(interval: Interval) -> dict[str, float | None]:
+    """A metric and the ends of its interval as JSON holds them."""
+    return {end: finite_or_none(value) for end, value in vars(interval).items()}

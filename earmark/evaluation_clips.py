@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.clip_figure import MOST_AUDIO_S, RATE_HZ, clip_figure, clip_row, clip_waveform
+from earmark.clip_figure import MOST_AUDIO_S, RATE_HZ, clip_figure, clip_row, clip_waveform, steps
 from earmark.data.clips import IntArray, whole_clips
 from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack
@@ -172,11 +172,10 @@ def _begin_s(duration_s: float, frames: FrameScores | None, tag: int) -> float:
 
 
 def _curve(name: str, frames: FrameScores, tag: int, begin_s: float, duration_s: float) -> Series:
-    """A level from the beginning of each score frame to its end, those within the part shown."""
+    """The score frames within the part shown."""
     edges = np.clip(frames.edges_s - begin_s, 0, duration_s)
     inside = edges[1:] > edges[:-1]
-    x = np.stack([edges[:-1], edges[1:]], axis=1)[inside]
-    return Series(label=name, x=x.ravel().tolist(), y=np.repeat(frames.scores[inside, tag], 2).tolist())
+    return steps(name, edges[:-1][inside], edges[1:][inside], frames.scores[inside, tag])
 
 
 def _moved(events: Sequence[Event], begin_s: float, duration_s: float) -> list[Event]:

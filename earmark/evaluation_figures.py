@@ -14,7 +14,7 @@ from earmark.evaluation_summary import (
     section_of,
     sorted_average_precision,
 )
-from earmark.figures import ChartFigure, Number, Series, TableFigure, write_figure
+from earmark.figures import Cell, ChartFigure, Number, Series, TableFigure, write_figure
 from earmark.metrics.calibration import ScoreHistograms, reliability, score_histograms
 from earmark.metrics.tag_pairs import tag_pairs
 from earmark.scores.evaluated import EvaluatedScores, evaluation_name
@@ -26,7 +26,6 @@ MOST_DRAWN = 5
 """Tags with a histogram of their own; all have a line of the table."""
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
-Cell = str | float | int | None
 Evaluation = Mapping[str, Any]
 
 

@@ -25,8 +25,7 @@ def headline(run: Path) -> list[str]:
                 if mean["low"] is None
                 else f" ({found['confidence']:.0%} interval {mean['low']:.3f} to {mean['high']:.3f})"
             )
-            against = "" if found["labels"] == "given" else f", labels {found['labels']}"
-            lines.append(f"{name} on {found['split']}{against}: {shown}{ends}, {found['num_clips']} clips")
+            lines.append(f"{name} on {split_in_words(found)}: {shown}{ends}, {found['num_clips']} clips")
     return lines
 
 

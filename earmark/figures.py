@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from earmark.files import write_text
 
 Number = float | None
+Cell = str | float | int | None
+"""Of a table: text or a number; None is empty."""
 
 
 class Series(BaseModel):
@@ -60,7 +62,7 @@ class TableFigure(_Figure):
 
     kind: Literal["table"] = "table"
     columns: list[str]
-    rows: list[list[str | float | int | None]]
+    rows: list[list[Cell]]
 
 
 class Event(BaseModel):

@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from earmark.errors import counted
 from earmark.evaluation_summary import of_what, section_of
-from earmark.figures import TableFigure
+from earmark.figures import Cell, TableFigure
 from earmark.metrics.tag_pairs import TagPairs
 
 MOST_PAIRS = 40
-Cell = str | float | int | None
 
 
 def confusions(evaluation: Mapping[str, Any], pairs: TagPairs, suspects: npt.NDArray[np.int64]) -> TableFigure:

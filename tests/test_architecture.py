@@ -38,8 +38,8 @@ ALLOWED = {
     "tag_map": GROUND | {"data"},
     "waveform_batches": {"models"},
     "events": GROUND
-    | {"data", "metrics", "models", "scores", "clip_figure", "evaluation", "tagging", "tagging_output"}
-    | {"waveform_batches"},
+    | {"data", "metrics", "models", "scores", "clip_figure", "evaluation", "evaluation_summary"}
+    | {"tagging", "tagging_output", "waveform_batches"},
     "labels": GROUND | {"data", "metrics", "relabel", "clip_figure", "events.reference"},
     "audit": GROUND | {"data", "features", "metrics", "clip_figure", "scores.store", "reports.figures_page"},
     "compared_runs": GROUND | {"scores.evaluated"},

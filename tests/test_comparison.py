@@ -155,9 +155,12 @@ def test_runs_resampled_otherwise_are_named(tmp_path):
     back = slice(None, None, -1)
     clips = [f"clip-{k:04d}" for k in range(40)][back]
     runs["four"] = write_evaluated_run(tmp_path / "four", TRUTH[back], scores_for(TRUTH)[back], clips=clips)
+    # The same numbers are drawn for clips in another order: only their names tell.
+    kept = [read_evaluated_scores(evaluated_scores_path(runs[name], "test", "given")) for name in ("one", "four")]
+    assert kept[0].draws == kept[1].draws
     found = compared(runs)
     assert found.lines == [
-        "Not held against one, because resampled otherwise: three, four; evaluate all of them again, with one --seed."
+        "Not held against one, runs resampled otherwise: three, four; evaluate all of them again, with one --seed."
     ]
     assert {tuple(row[1:3]) for row in found.differences[1][1].rows} == {("two", "one")}
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -21,6 +22,7 @@ from earmark.events.evaluation import PSDS, evaluate_model_events, event_results
 from earmark.events.figures import events_by_tag, f1_by_threshold, psd_roc
 from earmark.events.reference import metric_scores, reference_events
 from earmark.figures import read_figure
+from earmark.metrics.bootstrap import ends
 from earmark.metrics.collar_based import collar_based_counts
 from earmark.metrics.detection import detection_scores
 from earmark.metrics.framewise import events_from_scores
@@ -31,6 +33,7 @@ from earmark.metrics.segment_based import segment_based_counts
 from earmark.models.ensemble import open_model
 from earmark.models.tagger import save_model
 from earmark.reports.run_page import write_run_page
+from earmark.scores.evaluated import evaluated_events_path, read_evaluated_events
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores
 from tests.metrics.event_cases import random_case
 from tests.test_tuning import tagger_of, write_set
@@ -118,6 +121,27 @@ def test_what_it_is_of_is_said(strong, run):
     assert headline(run)[0].startswith(f"collar-based F1 on test: {found['metrics']['collar_based_f1']['value']:.3f} (")
 
 
+def test_what_a_comparison_needs_is_kept(strong, run):
+    drawn = []
+    for seed in (0, 0, 1):
+        found = evaluate_model_events(run, strong, split="test", device=CPU, seed=seed)
+        drawn.append(read_evaluated_events(evaluated_events_path(run, "test", "given")))
+    assert drawn[0].draws == drawn[1].draws != drawn[2].draws
+    kept = drawn[2]
+    assert kept.tags == TAGS
+    # The weak clip takes no part.
+    assert sorted(kept.clips) == sorted(clip for clip in strong.clips["clip"].to_pylist() if "test" in clip)
+    names = [kept.tags[tag] for tag in kept.tag]
+    assert sorted(names) == ["Noise", "Tone", "Tone"]
+    assert (kept.offset_us - kept.onset_us).tolist() == [1_000_000] * 3
+    assert list(kept.drawn) == list(found["metrics"])
+    for name, interval in found["metrics"].items():
+        assert kept.drawn[name].shape == (1000,)
+        if interval["low"] is not None:
+            low, high = ends(kept.drawn[name][:, None], np.array([interval["value"]]), 0.95)
+            assert (low[0], high[0]) == (interval["low"], interval["high"])
+
+
 def test_tuned_decisions_are_used_and_named_and_flatter_their_own_split(strong, run, caplog):
     about = {"criterion": "collar", "dataset": "sounds", "dataset_digest": strong.digest, "split": "validation"}
     write_decisions(run, decisions_of(thresholds=(0.4, 0.9, 0.5), **about))
@@ -176,6 +200,8 @@ def test_figures_show_the_numbers(strong, run):
     found = evaluate_model_events(run, strong, split="test", device=CPU)
     figures = {path.stem: read_figure(path) for path in (run / "figures").iterdir()}
     assert sorted(figures) == ["events-by-tag-test", "f1-by-threshold-test", "psd-roc-1-test", "psd-roc-2-test"]
+    assert {figure.section for figure in figures.values()} == {"Events on test"}
+    assert sorted(figures, key=lambda name: figures[name].place) == sorted(figures)
     for number in (1, 2):
         figure, value = figures[f"psd-roc-{number}-test"], found["metrics"][f"psds_{number}"]["value"]
         assert [series.label for series in figure.series] == [f"PSDS {number}", "Noise", "Tone"]
@@ -309,8 +335,12 @@ def test_a_model_alone_keeps_no_evaluation(strong, run):
 
 def test_the_page_of_a_run_shows_events(strong, run):
     found = evaluate_model_events(run, strong, split="test", device=CPU)
+    write_clip_events(run, strong, strong.clips["clip"][0].as_py(), device=CPU)
     write_run_page(run, run / "report.html")
     page = (run / "report.html").read_text("utf-8")
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings[headings.index("Per tag") :][1:3] == ["Events on test", "Events in clips"]
+    assert "Other figures" not in headings
     assert "test, events" in page
     assert "collar-based F1" in page
     assert "Not in the means, for lack of an event: Click." in page

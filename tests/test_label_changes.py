@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.data.statements import WEAK, Statements, in_force
+from earmark.data.statements import WEAK, Statements, events_of, in_force
 from earmark.labels.changes import (
     KINDS,
     beyond_us,
     cut_to_clips,
     event_changes,
-    events_of,
     tag_changes,
     taken_us,
     time_changes,

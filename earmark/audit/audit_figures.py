@@ -12,13 +12,11 @@ from earmark.audit.noise import Noise, Share
 from earmark.audit.suspects import IMPLIED, KINDS, MISSING, WRONG, Suspects
 from earmark.audit.suspicion import Odds
 from earmark.errors import counted
-from earmark.figures import ChartFigure, Number, Series, TableFigure
+from earmark.figures import Cell, ChartFigure, Number, Series, TableFigure
 from earmark.metrics.tagging import roc_auc
 
 MOST_SUSPECTS = 500
 MOST_PAIRS = 200
-
-Cells = list[str | float | int | None]
 
 ASSUMES = (
     "Estimates count labels that scores contradict with confidence (under the mean score of the clips without the tag, "
@@ -32,7 +30,7 @@ def overview(
 ) -> TableFigure:
     """What was audited and found, in numbers."""
     given = audited.given & audited.judged
-    rows: list[Cells] = [
+    rows: list[list[Cell]] = [
         ["clips audited", len(audited.rows), None, None],
         ["tags audited", int((given.any(axis=0)).sum()), None, None],
         ["labels given", audited.num_labels, None, None],
@@ -58,7 +56,7 @@ def noise_table(audited: Audited, noise: Noise, odds: Odds, suspects: Suspects) 
     tags = audited.dataset.vocabulary.tags
     auc = roc_auc(audited.given, audited.scores, audited.judged.astype(np.float32))
     wrong, missing, implied = (suspects.by_tag(kind, len(tags)) for kind in (WRONG, MISSING, IMPLIED))
-    rows: list[Cells] = [
+    rows: list[list[Cell]] = [
         [
             tag, int(noise.labels[place]), _number(auc[place]),
             *_ends(noise.wrong, place), int(wrong[place]), *_ends(noise.missing, place), int(missing[place]),
@@ -127,7 +125,7 @@ def suspects_figure(table: pa.Table, name: str) -> TableFigure:
 def duplicates_table(audited: Audited, found: NearDuplicates) -> TableFigure:
     """Pairs of clips that are the same sound, and the labels that only one of both has."""
     clips = audited.dataset.clips["clip"]
-    rows: list[Cells] = []
+    rows: list[list[Cell]] = []
     for one, other, correlation in zip(
         found.first[:MOST_PAIRS].tolist(), found.second[:MOST_PAIRS].tolist(), found.correlation.tolist(), strict=False
     ):

@@ -8,14 +8,11 @@ import numpy.typing as npt
 
 from earmark.data.dataset import Dataset
 from earmark.data.ontology import Ontology, TagNodes, tag_nodes
-from earmark.data.statements import BoolArray, FloatArray, IntArray
+from earmark.data.statements import COUNTED, BoolArray, FloatArray, IntArray
 from earmark.errors import InputError, counted
 from earmark.scores.store import ScoreStore
 
 log = logging.getLogger(__name__)
-
-COUNTED = 0.5
-"""A label of at least this value is one that the clip has."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from earmark.audit.audited import COUNTED, Audited
+from earmark.audit.audited import Audited
 from earmark.audit.suspects import KINDS, Suspects, remarks
 from earmark.data.corrections.corrected import ranges
 from earmark.data.corrections.verdicts import VERDICT
-from earmark.data.statements import WEAK, IntArray, Statements, pairs
+from earmark.data.statements import COUNTED, WEAK, IntArray, Statements, pairs
 from earmark.data.table_files import read_table_file, write_table
 from earmark.errors import InputError, counted
 from earmark.files import written_aside

@@ -1,7 +1,8 @@
 """The verb for recordings outside any data set: tag."""
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +12,7 @@ from earmark.errors import InputError
 if TYPE_CHECKING:
     from earmark.events.output import EventPrinter
     from earmark.events.tagging import EventTagger
+    from earmark.tagging import Tagged
     from earmark.tagging_output import Printer
 
 
@@ -78,22 +80,18 @@ def tag(
 def _print_tags(model: Path, paths: list[str], printer: "Printer", embeddings: Path | None, device: str) -> None:
     """What `tag` prints without --events."""
     from earmark import load_tagger
-    from earmark.tagging import Unreadable, find_recordings, write_embeddings
+    from earmark.tagging import find_recordings, write_embeddings
 
     tagger = load_tagger(model, device)
     recordings = find_recordings(paths)
-    kept, failed = [], 0
-    if printer.header:
-        print(printer.header)
-    for result in tagger.tag(recordings):
-        if isinstance(result, Unreadable):
-            failed += 1
-            typer.echo(f"earmark: {result.path}: {result.problem}", err=True)
-            continue
-        for line in printer.lines(result, tagger.tags):
-            print(line, flush=True)
+    kept = []
+
+    def lines(result: "Tagged") -> Iterator[str]:
         if embeddings is not None and result.onset is None:
             kept.append((result.path, result.embedding))
+        return printer.lines(result, tagger.tags)
+
+    failed = _print_found(tagger.tag(recordings), printer.header, lines)
     if embeddings is not None:
         write_embeddings(embeddings, kept)
     _exit_if_any_failed(failed, len(recordings))
@@ -101,20 +99,28 @@ def _print_tags(model: Path, paths: list[str], printer: "Printer", embeddings: P
 
 def _print_events(tagger: "EventTagger", paths: list[str], printer: "EventPrinter") -> None:
     """What `tag --events` prints."""
-    from earmark.tagging import Unreadable, find_recordings
+    from earmark.tagging import find_recordings
 
     recordings = find_recordings(paths)
+    failed = _print_found(tagger.tag(recordings), printer.header, printer.lines)
+    _exit_if_any_failed(failed, len(recordings))
+
+
+def _print_found(found: Iterable[object], header: str | None, lines: Callable[[Any], Iterable[str]]) -> int:
+    """Prints what is found in recordings as it comes; names those that cannot be read, and counts them."""
+    from earmark.tagging import Unreadable
+
     failed = 0
-    if printer.header:
-        print(printer.header)
-    for item in tagger.tag(recordings):
+    if header:
+        print(header)
+    for item in found:
         if isinstance(item, Unreadable):
             failed += 1
             typer.echo(f"earmark: {item.path}: {item.problem}", err=True)
             continue
-        for line in printer.lines(item):
+        for line in lines(item):
             print(line, flush=True)
-    _exit_if_any_failed(failed, len(recordings))
+    return failed
 
 
 def _exit_if_any_failed(failed: int, num_recordings: int) -> None:

@@ -23,6 +23,9 @@ BoolArray = npt.NDArray[np.bool_]
 WEAK = -1.0
 """Onset and offset of a weak statement, which has none."""
 
+COUNTED = 0.5
+"""A statement of at least this value counts as a label that the clip has."""
+
 
 @dataclass(frozen=True, eq=False)
 class Statements:
@@ -50,6 +53,10 @@ class Statements:
             self.clip_index[rows], self.tag_index[rows], self.onset[rows], self.offset[rows], self.value[rows]
         )
 
+    def of_clip(self, row: int) -> "Statements":
+        """Those about a clip, out of statements in the order of clips, as those in force are."""
+        return self.at(np.arange(*np.searchsorted(self.clip_index, [row, row + 1])))
+
 
 def statements_from(labels: pa.Table, clips: pa.Table, vocabulary: Vocabulary) -> Statements:
     """The rows of a checked label table, whose clips and tags are all known."""
@@ -71,6 +78,11 @@ def joined(parts: Sequence[Statements]) -> Statements:
         np.concatenate([part.offset for part in parts]),
         np.concatenate([part.value for part in parts]),
     )
+
+
+def events_of(statements: Statements) -> Statements:
+    """The labels with times that count."""
+    return statements.at((statements.onset != WEAK) & (statements.value >= COUNTED))
 
 
 def in_force(layers: Sequence[Statements], num_tags: int) -> Statements:
@@ -154,11 +166,11 @@ class ClipLabels:
         return np.multiply.outer(self.clip_weight[clip_index], self.tag_weight)
 
     def counts(self, clip_index: IntArray | None = None) -> IntArray:
-        """The clips that have each tag with a value of at least .5, int64 (tag,), among some clips or all."""
+        """The clips that have each tag with a value that counts, int64 (tag,), among some clips or all."""
         place: IntArray | slice = slice(None)
         if clip_index is not None:
             place, _ = self._places(np.asarray(clip_index, dtype=np.int64))
-        tags = self.tag_index[place][self.value[place] >= 0.5]
+        tags = self.tag_index[place][self.value[place] >= COUNTED]
         return np.bincount(tags, minlength=len(self.tag_weight)).astype(np.int64)
 
     @property

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,13 @@ from earmark.data.layers import GIVEN
 from earmark.data.packs import open_pack
 from earmark.environment import machine_name, today
 from earmark.errors import InputError, counted
-from earmark.evaluation import check_vocabulary, finite_or_none
+from earmark.evaluation import check_vocabulary, draws_digest, finite_or_none, interval_values, is_run
 from earmark.events.decisions import EventDecisions, filtered, plain_decisions, read_decisions
 from earmark.events.figures import events_by_tag, events_of_clip, f1_by_threshold, psd_roc
 from earmark.events.reference import metric_scores, reference_events, strong_clips
 from earmark.figures import ChartFigure, TableFigure, write_figure
 from earmark.files import write_json
-from earmark.metrics.bootstrap import Interval, TagIntervals
+from earmark.metrics.bootstrap import TagIntervals
 from earmark.metrics.criteria import CRITERIA
 from earmark.metrics.detection import DetectionScores, detection_scores
 from earmark.metrics.event_bootstrap import DetectionBootstrap, bootstrap_detection
@@ -33,13 +34,20 @@ from earmark.metrics.framewise import FramewiseScores, events_from_scores
 from earmark.metrics.psds import PSDS_1, PSDS_2
 from earmark.metrics.psds_bootstrap import PsdsBootstrap, bootstrap_psds
 from earmark.models.ensemble import Model, open_model
-from earmark.scores.evaluated import evaluation_name
+from earmark.scores.evaluated import (
+    EvaluatedEvents,
+    evaluated_events_path,
+    evaluation_name,
+    write_evaluated_events,
+)
 from earmark.scores.framewise import ScoredFrames, framewise_clip_scores, step_samples
 from earmark.scores.split_rows import split_rows
 
 log = logging.getLogger(__name__)
 
 PSDS = {"psds_1": PSDS_1, "psds_2": PSDS_2}
+PARTS = ("f1", "precision", "recall")
+"""Of each criterion, in the order of `DetectionBootstrap.drawn`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +157,10 @@ def evaluate_model_events(
         "machine": machine_name(device),
         "seconds": round(time.perf_counter() - started, 2),
     }
-    if _is_run(model):
-        _keep(model, evaluation, results)
+    if is_run(model):
+        clips = dataset.column("clip")[scored.clip_index]
+        draws = draws_digest(groups, evaluation["resamples"], seed)
+        _keep(model, evaluation, results, _kept(results, clips, decisions.tags, draws))
     return evaluation
 
 
@@ -163,7 +173,7 @@ def write_clip_events(
         InputError: the folder is no run's, there is no such clip or it cannot be read, model and data set have
             different tags, or the model keeps no time axis.
     """
-    if not _is_run(run):
+    if not is_run(run):
         raise InputError(f"{run}: the figure of a clip is kept in a run folder, this is a model alone; give its run")
     row, (tagger, tuned) = clip_row(dataset, clip), _opened(run, dataset)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
@@ -181,10 +191,6 @@ def _opened(model: Path, dataset: Dataset) -> tuple[Model, EventDecisions | None
     check_vocabulary(tagger, dataset)
     step_samples(tagger)
     return tagger, read_decisions(model, dataset.vocabulary.tags)
-
-
-def _is_run(model: Path) -> bool:
-    return (model / "settings.json").exists()
 
 
 def _without_events(dataset: Dataset, split: str, rows: IntArray, num_scored: int) -> InputError:
@@ -210,9 +216,9 @@ def _as_values(results: EventResults, decisions: EventDecisions) -> dict[str, An
     """The metrics as JSON holds them."""
     metrics = {}
     for name, found in results.intervals.items():
-        for part in ("f1", "precision", "recall"):
-            metrics[f"{name}_based_{part}"] = _interval(getattr(found, f"macro_{part}"))
-    metrics |= {name: _interval(found.value) for name, found in results.psds.items()}
+        for part in PARTS:
+            metrics[f"{name}_based_{part}"] = interval_values(getattr(found, f"macro_{part}"))
+    metrics |= {name: interval_values(found.value) for name, found in results.psds.items()}
     per_tag = [_tag_values(tag, results, decisions) for tag in range(len(decisions.tags))]
     one = results.psds["psds_1"]
     return {
@@ -246,18 +252,32 @@ def _tag_values(tag: int, results: EventResults, decisions: EventDecisions) -> d
     return values | {name: _of_tag(found.by_tag, tag) for name, found in results.psds.items()}
 
 
-def _interval(interval: Interval) -> dict[str, float | None]:
-    return {end: finite_or_none(value) for end, value in vars(interval).items()}
-
-
 def _of_tag(intervals: TagIntervals, tag: int) -> dict[str, float | None]:
     return {end: finite_or_none(values[tag]) for end, values in vars(intervals).items()}
 
 
-def _keep(run: Path, evaluation: dict[str, Any], results: EventResults) -> None:
-    """Writes an evaluation into its run, with its figures."""
-    name = evaluation_name(evaluation["split"], evaluation["labels"])
+def _kept(results: EventResults, clips: npt.NDArray[Any], tags: Sequence[str], draws: str) -> EvaluatedEvents:
+    drawn = {
+        f"{name}_based_{part}": values
+        for name, found in results.intervals.items()
+        for part, values in zip(PARTS, found.drawn, strict=True)
+    }
+    drawn |= {name: found.drawn for name, found in results.psds.items()}
+    events = results.reference
+    return EvaluatedEvents(
+        clips=np.asarray(clips, np.str_), tags=tuple(tags), drawn=drawn, draws=draws, clip=events.clip, tag=events.tag,
+        onset_us=events.onset_us, offset_us=events.offset_us,
+    )  # fmt: skip
+
+
+def _keep(run: Path, evaluation: dict[str, Any], results: EventResults, kept: EvaluatedEvents) -> None:
+    """Writes an evaluation into its run, with what it was made of and its figures."""
+    split, layer = evaluation["split"], evaluation["labels"]
+    name, resamples = evaluation_name(split, layer), evaluated_events_path(run, split, layer)
+    # Killed in between, a run has no resamples rather than those of another evaluation.
+    resamples.unlink(missing_ok=True)
     write_json(run / "evaluation" / "events" / f"{name}.json", evaluation)
+    write_evaluated_events(resamples, kept)
     figures: dict[str, ChartFigure | TableFigure] = {
         f"psd-roc-{number}": psd_roc(number, results.psds[key].score, settings, evaluation)
         for number, (key, settings) in enumerate(PSDS.items(), start=1)

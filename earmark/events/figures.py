@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from earmark.clip_figure import clip_figure, clip_waveform
+from earmark.clip_figure import clip_figure, clip_waveform, steps
 from earmark.data.dataset import Dataset
-from earmark.data.layers import GIVEN
 from earmark.errors import counted
+from earmark.evaluation_summary import section_of, split_in_words
 from earmark.events.decisions import EventDecisions, decided_events, filtered
 from earmark.events.reference import strong_clips
 from earmark.figures import ChartFigure, ClipFigure, Event, Number, Series, TableFigure
@@ -19,6 +19,8 @@ from earmark.metrics.framewise import FramewiseScores
 from earmark.metrics.psds import Psds, PsdsSettings, RateCurve
 from earmark.scores.framewise import ScoredFrames
 
+FIRST_PLACE = 60
+"""Of the figures here among those of a page; behind the tags', the scores' and the clips' of an evaluation."""
 MOST_TAG_LINES = 10
 
 BEST_TAGS = 3
@@ -41,7 +43,7 @@ def psd_roc(number: int, score: Psds, settings: PsdsSettings, evaluation: Mappin
     false = "false positives and triggers" if settings.alpha_ct else "false positives"
     return ChartFigure(
         kind="line",
-        title=f"PSD-ROC of PSDS {number} on {_split(evaluation)}",
+        title=f"PSD-ROC of PSDS {number} on {split_in_words(evaluation)}",
         caption=f"{_of_what(evaluation)} Bold: the mean of {counted(len(there), 'tag')} less "
         f"{settings.alpha_st:g} standard deviation; the area under it is PSDS {number}, {score.value:.3f}."
         f"{' Thin: each tag.' if thin else ''} One false positive is {settings.unit_s / evaluation['audio_s']:.3g} an "
@@ -50,6 +52,8 @@ def psd_roc(number: int, score: Psds, settings: PsdsSettings, evaluation: Mappin
         x_label=f"Effective {false} an hour",
         y_label="Share of events found",
         series=lines,
+        section=section_of("Events", evaluation),
+        place=FIRST_PLACE + 1 + number,
     )
 
 
@@ -83,13 +87,15 @@ def f1_by_threshold(reference: Events, scores: FramewiseScores, evaluation: Mapp
     how = f"at {used[0]:g} for all tags" if one else f"at thresholds by tag, from {used[0]:.3g} to {used[-1]:.3g}"
     return ChartFigure(
         kind="line",
-        title=f"F1 by threshold on {_split(evaluation)}",
+        title=f"F1 by threshold on {split_in_words(evaluation)}",
         caption=f"{_of_what(evaluation)} Macro F1 if all tags share one threshold; grey: as decided, {how}. "
         f"Highest: {'; '.join(highest)}.",
         alt=f"Three lines of macro F1 by threshold. Highest: {'; '.join(highest)}.",
         x_label="Threshold",
         y_label="Macro F1",
         series=[*lines, Series(label="as decided", x=marks_x, y=marks_y, reference=True)],
+        section=section_of("Events", evaluation),
+        place=FIRST_PLACE + 1,
     )
 
 
@@ -110,17 +116,14 @@ def events_by_tag(evaluation: Mapping[str, Any]) -> TableFigure:
         for row in sorted(evaluation["per_tag"], key=key)
     ]
     return TableFigure(
-        title=f"Events by tag on {_split(evaluation)}",
+        title=f"Events by tag on {split_in_words(evaluation)}",
         caption=f"{_of_what(evaluation)} Tags without events have no F1; all that was found of them is false.",
         alt=f"A table of event metrics of {counted(len(rows), 'tag')}.",
         columns=["Tag", "Events", "Found", "Threshold", "Filter (s)", *of_criteria, "Area of PSDS 1", "Area of PSDS 2"],
         rows=rows,
+        section=section_of("Events", evaluation),
+        place=FIRST_PLACE,
     )
-
-
-def _split(evaluation: Mapping[str, Any]) -> str:
-    against = "" if evaluation["labels"] == GIVEN else f", labels {evaluation['labels']}"
-    return f"{evaluation['split']}{against}"
 
 
 def _of_what(evaluation: Mapping[str, Any]) -> str:
@@ -153,8 +156,9 @@ def events_of_clip(
     thresholds = {decisions.thresholds[tag] for tag in shown}
     name = str(dataset.clips["clip"][row])
     without = "" if strong_clips(dataset, layer)[row] else " Nobody says when its sounds begin and end."
+    edges_s = np.minimum(np.arange(len(scores) + 1) * scored.hop_samples, scored.num_samples[0]) / scored.rate_hz
     by = _listed([f"{tags[tag]} from {decisions.thresholds[tag]:.3g}" for tag in shown])
-    return clip_figure(
+    figure = clip_figure(
         dataset,
         row,
         clip_waveform(dataset, row),
@@ -162,17 +166,12 @@ def events_of_clip(
         caption=f"{counted(len(estimated), 'event')} found: where a tag's scores reach its threshold ({by}).{without}",
         alt=f"Framewise scores of {_listed([tags[tag] for tag in shown])} above the log-mel; {len(estimated)} events "
         "found, drawn under the reference.",
-        curves=[_steps(tags[tag], scores[:, tag], scored) for tag in shown],
+        curves=[steps(tags[tag], edges_s[:-1], edges_s[1:], scores[:, tag]) for tag in shown],
         threshold=thresholds.pop() if len(thresholds) == 1 else None,
         estimated=estimated,
         layer=layer,
     )
-
-
-def _steps(tag: str, scores: np.ndarray, scored: ScoredFrames) -> Series:
-    """A level from the beginning of each score frame to its end."""
-    edges = np.minimum(np.arange(len(scores) + 1) * scored.hop_samples, scored.num_samples[0]) / scored.rate_hz
-    return Series(label=tag, x=np.repeat(edges, 2)[1:-1].tolist(), y=np.repeat(scores, 2).tolist())
+    return figure.model_copy(update={"section": "Events in clips", "place": FIRST_PLACE + 4})
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data.layer_diff import CHANGES, LEFT, differing
-from earmark.data.statements import WEAK, IntArray, Statements, joined, pairs
+from earmark.data.statements import COUNTED, IntArray, Statements, events_of, joined, pairs
 from earmark.metrics.events import microseconds
 
 KINDS = (*CHANGES, LEFT)
 """What became of something: added, removed, changed, left."""
-
-COUNTED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +54,6 @@ def tag_changes(before: Statements, after: Statements, num_tags: int) -> TagChan
     differs = np.isin(either, pairs(differing(before, after, num_tags).said, num_tags))
     kind = np.where(~np.isin(either, had), 0, np.where(~np.isin(either, has), 1, np.where(differs, 2, 3)))
     return TagChanges(*np.divmod(either, num_tags), kind)
-
-
-def events_of(statements: Statements) -> Statements:
-    """The labels with times that count."""
-    return statements.at((statements.onset != WEAK) & (statements.value >= COUNTED))
 
 
 def cut_to_clips(events: Statements, length_s: npt.NDArray[np.float64]) -> Statements:

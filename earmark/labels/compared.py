@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from earmark.data.dataset import Dataset
-from earmark.data.statements import BoolArray, IntArray, Statements
+from earmark.data.statements import BoolArray, IntArray, Statements, events_of
 from earmark.data.tables import clip_lengths
 from earmark.events.reference import strong_clips
-from earmark.labels.changes import TagChanges, cut_to_clips, events_of, tag_changes, tag_pairs
+from earmark.labels.changes import TagChanges, cut_to_clips, tag_changes, tag_pairs
 from earmark.labels.quality import LabelQuality, clipwise_quality, timewise_quality
 
 

@@ -1,16 +1,15 @@
 """Clips to listen to whose labels a layer changed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.clip_figure import clip_figure, clip_waveform
+from earmark.clip_figure import clip_figure, clip_waveform, events_to_draw
 from earmark.data.layer_diff import CHANGES
 from earmark.data.statements import WEAK, IntArray, Statements
 from earmark.errors import InputError, counted, first_few
-from earmark.figures import ClipFigure, Event
-from earmark.labels.changes import KINDS, events_of, tag_pairs
+from earmark.figures import ClipFigure
+from earmark.labels.changes import KINDS, tag_pairs
 from earmark.labels.compared import ComparedLayers
 
 CLIPS_A_KIND = 12
@@ -111,8 +110,8 @@ def _clip(compared: ComparedLayers, row: int, tag: int, kind: str) -> ClipFigure
         InputError: its recording cannot be read.
     """
     dataset, name = compared.dataset, compared.dataset.vocabulary.tags[tag]
-    before, after = (_of_clip(compared.said[layer], row) for layer in (compared.before, compared.after))
-    events = [_events(own, dataset.vocabulary.tags) for own in (before, after)]
+    before, after = (compared.said[layer].of_clip(row) for layer in (compared.before, compared.after))
+    events = [events_to_draw(own, dataset.vocabulary.tags) for own in (before, after)]
     told = [f"{name}: {_in_words(before, tag)} → {_in_words(after, tag)}.", *_of_other_tags(compared, row, tag)]
     if any(events):
         told.append(f"Filled: events by {compared.before}; outlined: by {compared.after}.")
@@ -128,18 +127,6 @@ def _clip(compared: ComparedLayers, row: int, tag: int, kind: str) -> ClipFigure
         reference=events[0],
     )
     return figure.model_copy(update={"reference_name": compared.before, "estimated_name": compared.after})
-
-
-def _of_clip(said: Statements, row: int) -> Statements:
-    return said.at(np.arange(*np.searchsorted(said.clip_index, [row, row + 1])))
-
-
-def _events(own: Statements, names: Sequence[str]) -> list[Event]:
-    events = events_of(own)
-    return [
-        Event(tag=names[tag], onset=float(onset), offset=float(offset))
-        for tag, onset, offset in zip(events.tag_index, events.onset, events.offset, strict=True)
-    ]
 
 
 def _in_words(own: Statements, tag: int) -> str:
@@ -163,6 +150,6 @@ def _of_other_tags(compared: ComparedLayers, row: int, tag: int) -> list[str]:
         if len(of_kind):
             told.append(f"{kind.capitalize()}: {first_few((names[one] for one in of_kind), MOST_NAMES)}.")
     if compared.truth is not None:
-        true = np.unique(tag_pairs(_of_clip(compared.said[compared.truth], row), compared.num_tags) % compared.num_tags)
+        true = np.unique(tag_pairs(compared.said[compared.truth].of_clip(row), compared.num_tags) % compared.num_tags)
         told.append(f"By layer {compared.truth}: {first_few((names[one] for one in true), MOST_NAMES) or 'none'}.")
     return told

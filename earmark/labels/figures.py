@@ -8,19 +8,17 @@ import numpy.typing as npt
 
 from earmark.data.layer_diff import CHANGES, differing
 from earmark.errors import counted
-from earmark.figures import ChartFigure, Figure, Series, TableFigure
+from earmark.figures import Cell, ChartFigure, Figure, Series, TableFigure
 from earmark.labels.changes import KINDS, event_changes, time_changes
 from earmark.labels.compared import ComparedLayers
 from earmark.metrics.events import US_PER_S
-from earmark.relabel.chunk_figures import COVERAGE_EDGES, COVERAGE_NAMES, MOST_COUNTED
-from earmark.relabel.chunks import shares_by_count, shares_by_coverage
+from earmark.relabel.chunk_figures import count_bars, coverage_bars
 
 MOST_BARS = 20
 """Tags in the chart of changes; the tables have all."""
 
 ByTag = Mapping[str, npt.NDArray[Any]]
 ByLayer = Mapping[str, npt.NDArray[Any]]
-Cell = str | float | int | None
 
 
 def change_figures(compared: ComparedLayers) -> dict[str, Figure]:
@@ -169,9 +167,6 @@ def _clips(compared: ComparedLayers, counts: ByLayer, shares: ByLayer, beside: s
 
 
 def _tags_per_clip(compared: ComparedLayers, counts: ByLayer) -> ChartFigure:
-    highest = max(int(num.max()) for num in counts.values())
-    most = min(highest, MOST_COUNTED)
-    names = [*map(str, range(most)), f"{most}+" if highest > most else str(most)]
     without = ", ".join(f"{layer} {float(np.mean(num == 0)):.1%}" for layer, num in counts.items())
     return ChartFigure(
         kind="bar",
@@ -181,10 +176,7 @@ def _tags_per_clip(compared: ComparedLayers, counts: ByLayer) -> ChartFigure:
         alt=f"Bars of the share of clips by number of tags; without a tag: {without}.",
         x_label="tags",
         y_label="share of clips",
-        series=[
-            Series(label=layer, x=names, y=shares_by_count(num, most).tolist(), reference=layer == compared.truth)
-            for layer, num in counts.items()
-        ],
+        series=count_bars(list(counts.items()), reference=compared.truth),
     )
 
 
@@ -199,8 +191,5 @@ def _label_coverage(compared: ComparedLayers, shares: ByLayer, beside: str) -> C
         alt=f"Bars of the share of clips by coverage; all tags covered: {whole}.",
         x_label="coverage",
         y_label="share of clips",
-        series=[
-            Series(label=layer, x=COVERAGE_NAMES, y=shares_by_coverage(some, COVERAGE_EDGES).tolist())
-            for layer, some in shares.items()
-        ],
+        series=coverage_bars(shares.items()),
     )

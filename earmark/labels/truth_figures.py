@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from earmark.data.statements import Statements, joined
 from earmark.errors import counted
-from earmark.figures import ChartFigure, Figure, Series, TableFigure
+from earmark.figures import Cell, ChartFigure, Figure, Series, TableFigure
 from earmark.labels.changes import KINDS, beyond_us
 from earmark.labels.compared import ComparedLayers
-from earmark.labels.figures import Cell, of_what
+from earmark.labels.figures import of_what
 from earmark.labels.quality import LabelQuality
 from earmark.metrics.events import US_PER_S
 

@@ -113,9 +113,9 @@ def bootstrap(
     intervals = {}
     for name in metrics:
         value = _value(drawn_metric[name], truth, scores, weights, threshold)
-        low, high = ends(drawn[drawn_metric[name]][:, None], np.array([value]), confidence)
-        three = (value, float(low[0]), float(high[0]))
-        intervals[name] = Interval(*(map(tagging.d_prime_from_auc, three) if name == "d_prime" else three))
+        found = interval(drawn[drawn_metric[name]], value, confidence)
+        three = (found.value, found.low, found.high)
+        intervals[name] = Interval(*map(tagging.d_prime_from_auc, three)) if name == "d_prime" else found
     by_tag = tagging.average_precision(truth, scores, weights)
     tag_intervals = TagIntervals(by_tag, *ends(drawn_by_tag, by_tag, confidence))
     drawn = {name: drawn[drawn_metric[name]] for name in metrics}
@@ -161,6 +161,12 @@ def groups_of_clips(groups: npt.ArrayLike | None, num_clips: int) -> tuple[npt.N
         raise InputError(f"groups must be names or whole numbers, got dtype {names.dtype}")
     known, group_of_clip = np.unique(names, return_inverse=True)
     return group_of_clip.astype(np.int64), len(known)
+
+
+def interval(drawn: Floats, value: float, confidence: float) -> Interval:
+    """The interval of one metric within [0, 1], from its values in resamples, (resample,)."""
+    low, high = ends(drawn[:, None], np.array([value]), confidence)
+    return Interval(value, float(low[0]), float(high[0]))
 
 
 def ends(drawn: Floats, value: Floats, confidence: float) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """Intervals of precision, recall and F1 of detection: counts of clips, or groups of clips, resampled.
 
-For every criterion that counts (segments, collars, intersections at a decision). PSDS is no sum over clips at one
-decision, and has none. The intervals are those of `earmark.metrics.bootstrap`, which says why they are moved.
+For every criterion that counts (segments, collars, intersections at a decision); PSDS, no sum over clips at one
+decision, has `earmark.metrics.psds_bootstrap`. The intervals are those of `earmark.metrics.bootstrap`, which says why
+they are moved.
 """
 
 import logging
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.metrics.bootstrap import Interval, TagIntervals, check_settings, ends, groups_of_clips
+from earmark.metrics.bootstrap import Interval, TagIntervals, check_settings, ends, groups_of_clips, interval
 from earmark.metrics.detection import DetectionCounts, detection_scores, share
 from earmark.metrics.resampling import Counts, draw_resamples, mean_by_row, weighted_sums
 from earmark.metrics.tagging import Floats, f1_from_counts
@@ -21,12 +22,17 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DetectionBootstrap:
-    """Intervals of the macro means and of each tag's F1, and how they were made."""
+    """Intervals of the macro means and of each tag's F1, and how they were made.
+
+    Attributes:
+        drawn: the macro means in each resample, in their order here, (3, resample); see `earmark.metrics.paired`.
+    """
 
     macro_f1: Interval
     macro_precision: Interval
     macro_recall: Interval
     f1: TagIntervals
+    drawn: Floats
     num_groups: int
     resamples: int
     confidence: float
@@ -59,19 +65,15 @@ def bootstrap_detection(
     else:
         _logger.warning("no intervals: all clips (%d) are of one group", len(counts.num_reference))
         drawn = np.full((3, 1, counts.num_reference.shape[1]), np.nan)
-    scores = detection_scores(counts)
+    scores, drawn_macro = detection_scores(counts), np.stack([mean_by_row(by_tag) for by_tag in drawn])
     macro = [
-        _interval(value, by_tag, confidence)
-        for value, by_tag in zip((scores.macro_f1, scores.macro_precision, scores.macro_recall), drawn, strict=True)
+        interval(means, value, confidence)
+        for value, means in zip(
+            (scores.macro_f1, scores.macro_precision, scores.macro_recall), drawn_macro, strict=True
+        )
     ]
     f1 = TagIntervals(scores.f1, *ends(drawn[0], scores.f1, confidence))
-    return DetectionBootstrap(macro[0], macro[1], macro[2], f1, num_groups, resamples, confidence)
-
-
-def _interval(value: float, by_tag: Floats, confidence: float) -> Interval:
-    """The interval of a macro mean, from the metric by tag in each resample, (resample, tag)."""
-    low, high = ends(mean_by_row(by_tag)[:, None], np.array([value]), confidence)
-    return Interval(value, float(low[0]), float(high[0]))
+    return DetectionBootstrap(macro[0], macro[1], macro[2], f1, drawn_macro, num_groups, resamples, confidence)
 
 
 def _resampled(counts: DetectionCounts, draws: Iterable[Counts]) -> Floats:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.metrics.bootstrap import Interval, TagIntervals, check_settings, ends, groups_of_clips
+from earmark.metrics.bootstrap import Interval, TagIntervals, check_settings, ends, groups_of_clips, interval
 from earmark.metrics.events import Events
 from earmark.metrics.framewise import FramewiseScores
 from earmark.metrics.psds import Psds, PsdsSettings, psds, psds_of_draws
 from earmark.metrics.resampling import draw_resamples
+from earmark.metrics.tagging import Floats
 
 _logger = logging.getLogger(__name__)
 
@@ -24,11 +25,15 @@ class PsdsBootstrap:
     """The score on the clips as they are, intervals of it and of the area under each tag's curve, how they were made.
 
     A tag's interval comes from the resamples that have events of it.
+
+    Attributes:
+        drawn: the score in each resample, (resample,); see `earmark.metrics.paired`.
     """
 
     score: Psds
     value: Interval
     by_tag: TagIntervals
+    drawn: Floats
     num_groups: int
     resamples: int
     confidence: float
@@ -63,15 +68,14 @@ def bootstrap_psds(
     check_settings((), resamples, confidence)
     group_of_clip, num_groups = groups_of_clips(groups, reference.num_clips)
     score = psds(reference, scores, settings)
-    drawn, drawn_by_tag = np.full((1, 1), np.nan), np.full((1, reference.num_tags), np.nan)
+    drawn, drawn_by_tag = np.full(1, np.nan), np.full((1, reference.num_tags), np.nan)
     if num_groups > 1:
         blocks = draw_resamples(group_of_clip, resamples, seed)
         each = (one for draws in blocks for one in psds_of_draws(reference, scores, settings, draws))
         found = np.array([[one.value, *one.by_tag] for one in each])
-        drawn, drawn_by_tag = found[:, :1], found[:, 1:]
+        drawn, drawn_by_tag = found[:, 0], found[:, 1:]
     else:
         _logger.warning("no intervals: all clips (%d) are of one group", reference.num_clips)
-    low, high = ends(drawn, np.array([score.value]), confidence)
     by_tag = TagIntervals(score.by_tag, *ends(drawn_by_tag, score.by_tag, confidence))
-    value = Interval(score.value, float(low[0]), float(high[0]))
-    return PsdsBootstrap(score, value, by_tag, num_groups, resamples, confidence)
+    value = interval(drawn, score.value, confidence)
+    return PsdsBootstrap(score, value, by_tag, drawn, num_groups, resamples, confidence)

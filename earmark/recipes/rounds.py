@@ -26,7 +26,7 @@ from earmark.files import read_json, write_json, written_aside
 from earmark.models.tagger import Tagger
 from earmark.recipes.folds import run_name
 from earmark.recipes.job import Job, Request
-from earmark.relabel.class_frames import ACCEPTED, OUTCOMES, pseudo_labels, round_threshold, write_round_layer
+from earmark.relabel.class_frames import OUTCOMES, pseudo_labels, round_threshold, write_round_layer
 from earmark.relabel.round_figures import Round, write_round_figures
 from earmark.scores.framewise import framewise_clip_scores
 from earmark.training.loop import Part
@@ -107,19 +107,19 @@ class Relabelling:
             if number == 1 and self.layer(number) in dataset.layers():
                 _claim_names(self.job)  # another run has taken the name since this one began
             self._relabel(number, tagger)
-        outcome = pyarrow.parquet.read_table(self._path(number))
-        rows = np.asarray(outcome["row"], dtype=np.int64)
-        accepted = rows[np.asarray(outcome["outcome"]) == OUTCOMES[ACCEPTED]]
+        done = self._round(number)
         layer = read_layer(dataset.folder, self.layer(number), dataset.clips, dataset.vocabulary)
         own = statements_from(layer, dataset.clips, dataset.vocabulary)
-        return accepted, own.at(own.value > 0)
+        return done.rows[done.is_accepted], own.at(own.value > 0)
 
     def write_figures(self) -> None:
         """Writes the figures of the rounds, and the table of what became of each clip."""
-        dataset = self.job.request.dataset
-        numbers = range(1, self.settings.rounds + 1)
-        done = [Round.read(dataset, self.layer(number), self._path(number)) for number in numbers]
-        write_round_figures(self.job.request.run, dataset, self.job.request.layer, done)
+        request = self.job.request
+        done = [self._round(number) for number in range(1, self.settings.rounds + 1)]
+        write_round_figures(request.run, request.dataset, request.layer, done)
+
+    def _round(self, number: int) -> Round:
+        return Round.read(self.job.request.dataset, self.layer(number), self._path(number))
 
     def _is_done(self, number: int) -> bool:
         """Whether the layer is there, and this run's own; its table was written before it."""

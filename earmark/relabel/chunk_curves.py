@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from earmark.clip_figure import RATE_HZ, clip_figure, clip_row, clip_waveform
+from earmark.clip_figure import RATE_HZ, clip_figure, clip_row, clip_waveform, steps
 from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import counted
-from earmark.figures import ClipFigure, Series
+from earmark.figures import ClipFigure
 from earmark.relabel.chunk_figures import check_own_tags, labels_in_words
 from earmark.relabel.chunks import FloatArray
 from earmark.scores.store import ScoreStore
@@ -21,10 +22,11 @@ MOST_TAGS = 6
 
 @dataclass(frozen=True, eq=False)
 class ChunkScores:
-    """A store's chunks of one clip, and their scores, (chunk, tag)."""
+    """A store's chunks of one clip, seconds (chunk,), and their scores, (chunk, tag)."""
 
     chunk_s: float
-    chunks: Excerpts
+    onset_s: npt.NDArray[np.float64]
+    offset_s: npt.NDArray[np.float64]
     scores: FloatArray
 
 
@@ -58,7 +60,7 @@ def chunk_clip_figures(
             caption=f"Scores of {_number(one)}. At least {threshold:g} in any: "
             f"{_listed(names, np.flatnonzero(one.scores.max(axis=0) >= threshold))}; {told}{why}",
             alt=f"Scores of {_listed(names, shown)} over {_number(one)} as steps above the log-mel.",
-            curves=[_steps(names[tag], one.chunks, one.scores[:, tag]) for tag in shown],
+            curves=[steps(names[tag], one.onset_s, one.offset_s, one.scores[:, tag]) for tag in shown],
             threshold=threshold,
             layer=layer,
         )
@@ -70,17 +72,12 @@ def _chunk_scores(store: ScoreStore, dataset: Dataset, whole: Excerpts) -> Chunk
     check_own_tags(store, dataset)
     chunks, score_row = store.chunks_of(dataset, whole, RATE_HZ)
     assert store.chunking is not None
-    return ChunkScores(store.chunking.chunk_s, chunks, store.read(score_row))
-
-
-def _steps(tag: str, chunks: Excerpts, scores: FloatArray) -> Series:
-    """A level from the beginning of each chunk to its end."""
-    ends = np.stack([chunks.onset_samples, chunks.onset_samples + chunks.num_samples], axis=1)
-    return Series(label=tag, x=(ends.ravel() / RATE_HZ).tolist(), y=np.repeat(scores, 2).tolist())
+    onset_s, offset_s = chunks.onset_samples / RATE_HZ, (chunks.onset_samples + chunks.num_samples) / RATE_HZ
+    return ChunkScores(store.chunking.chunk_s, onset_s, offset_s, store.read(score_row))
 
 
 def _number(one: ChunkScores) -> str:
-    return counted(len(one.chunks), "chunk")
+    return counted(len(one.scores), "chunk")
 
 
 def _listed(names: Sequence[str], tags: Iterable[int]) -> str:

@@ -5,7 +5,7 @@ Source: Dinkel et al. 2022, Figs. 2 and 3.
 
 import functools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.errors import InputError, first_few
-from earmark.figures import ChartFigure, Figure, Series, TableFigure, write_figure
+from earmark.figures import Cell, ChartFigure, Figure, Series, TableFigure, write_figure
 from earmark.relabel.chunks import Coverage, IntArray, coverage, shares_by_count, shares_by_coverage
 from earmark.scores.store import ScoreStore
 
@@ -152,7 +152,7 @@ def _of_shared_clips(found: Sequence[ChunkCoverage]) -> list[tuple[str, Coverage
 
 
 def _table(shown: Sequence[Named], where: str, against: str, threshold: float, who: str) -> TableFigure:
-    rows: list[list[str | float | int | None]] = []
+    rows: list[list[Cell]] = []
     for name, found in shown:
         shares = found.shares
         rows.append(
@@ -178,12 +178,9 @@ def _table(shown: Sequence[Named], where: str, against: str, threshold: float, w
 
 def _tags_per_clip(shown: Sequence[Named], where: str, against: str, threshold: float) -> ChartFigure:
     first = shown[0][1]
-    counts = [(name, found.num_decided) for name, found in shown]
+    counts, given = [(name, found.num_decided) for name, found in shown], against.removeprefix("the ")
     if first.is_labelled.any():
-        counts.append((against.removeprefix("the "), first.num_given[first.is_labelled]))
-    highest = max(int(some.max()) for _, some in counts)
-    most = min(highest, MOST_COUNTED)
-    names = [*map(str, range(most)), f"{most}+" if highest > most else str(most)]
+        counts.append((given, first.num_given[first.is_labelled]))
     without = ", ".join(f"{name} {_percent(some == 0)}" for name, some in counts)
     return ChartFigure(
         kind="bar",
@@ -193,10 +190,7 @@ def _tags_per_clip(shown: Sequence[Named], where: str, against: str, threshold: 
         alt=f"Bars of the share of clips by number of tags for {len(counts)} sets of tags; without a tag: {without}.",
         x_label="tags",
         y_label="share of clips",
-        series=[
-            Series(label=name, x=names, y=shares_by_count(some, most).tolist(), reference=place == len(shown))
-            for place, (name, some) in enumerate(counts)
-        ],
+        series=count_bars(counts, reference=given),
     )
 
 
@@ -211,11 +205,32 @@ def _label_coverage(shown: Sequence[Named], dataset_name: str, against: str, thr
         alt=f"Bars of the share of clips by coverage of their labels for {len(shown)} chunk lengths; at 0: {at_0}.",
         x_label="coverage",
         y_label="share of clips",
-        series=[
-            Series(label=name, x=COVERAGE_NAMES, y=shares_by_coverage(some, COVERAGE_EDGES).tolist())
-            for name, some in shares
-        ],
+        series=coverage_bars(shares),
     )
+
+
+def count_bars(counts: Sequence[tuple[str, IntArray]], reference: str | None) -> list[Series]:
+    """The share of clips by their number of tags, for each of some sets of tags.
+
+    Args:
+        counts: by name, (clip,).
+        reference: the set that the others are held against.
+    """
+    highest = max(int(some.max()) for _, some in counts)
+    most = min(highest, MOST_COUNTED)
+    names = [*map(str, range(most)), f"{most}+" if highest > most else str(most)]
+    return [
+        Series(label=name, x=names, y=shares_by_count(some, most).tolist(), reference=name == reference)
+        for name, some in counts
+    ]
+
+
+def coverage_bars(shares: Iterable[tuple[str, npt.NDArray[np.float64]]]) -> list[Series]:
+    """The share of clips by how much of their labels is covered, (clip,), for each of some sets of tags by name."""
+    return [
+        Series(label=name, x=COVERAGE_NAMES, y=shares_by_coverage(some, COVERAGE_EDGES).tolist())
+        for name, some in shares
+    ]
 
 
 def _mean(values: npt.NDArray[Any]) -> float | None:
@@ -226,5 +241,5 @@ def _percent(is_so: npt.NDArray[np.bool_]) -> str:
     return f"{float(np.mean(is_so)):.1%}"
 
 
-def _shown(value: str | float | int | None) -> str:
+def _shown(value: Cell) -> str:
     return "-" if value is None else value if isinstance(value, str) else f"{value:.3f}"

@@ -43,6 +43,12 @@ class Round:
         rows, outcome = np.asarray(table["row"], dtype=np.int64), table["outcome"].to_numpy()
         return cls(rows, outcome, about_layer(dataset.folder, layer)["changes"])
 
+    @property
+    def is_accepted(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of the clips got pseudo labels, (clip,)."""
+        accepted: np.ndarray[Any, np.dtype[np.bool_]] = self.outcome == OUTCOMES[ACCEPTED]
+        return accepted
+
     def share(self, outcome: str) -> float:
         """The share of the clips with an outcome."""
         return float((self.outcome == outcome).mean())
@@ -57,7 +63,7 @@ def write_round_figures(run: Path, dataset: Dataset, layer: str, rounds: Sequenc
     if not rounds:
         return
     rows = rounds[0].rows
-    accepted = np.stack([one.outcome == OUTCOMES[ACCEPTED] for one in rounds])
+    accepted = np.stack([one.is_accepted for one in rounds])
     labels, tags = dataset.labels(layer), np.array(dataset.vocabulary.tags, object)
     table = pa.table(
         {

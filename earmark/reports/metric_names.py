@@ -1,5 +1,7 @@
 """Metrics in words, for those that have them; a page shows every other metric by the name that its file gives it."""
 
+from collections.abc import Iterable
+
 _NAMES = {
     "mean_average_precision": ("mAP", "average precision, mean over tags"),
     "map_at_3": ("mAP@3", "average precision of each clip's three highest-scored tags, mean over clips"),
@@ -22,6 +24,15 @@ def metric_name(name: str) -> tuple[str, str]:
     """A metric's short name and what it measures; without words here, its own name and nothing.
 
     >>> metric_name("mean_average_precision")[0], metric_name("collar_based_recall")
-    ('mAP', ('collar based recall', ''))
+    ('mAP', ('collar-based recall', ''))
     """
-    return _NAMES.get(name, (name.replace("_", " "), ""))
+    return _NAMES.get(name, (name.replace("_based_", "-based ").replace("_", " "), ""))
+
+
+def with_words_first(names: Iterable[str]) -> list[str]:
+    """Metrics in their order, those with words here before the others, which are mostly parts of them.
+
+    >>> with_words_first(["collar_based_f1", "collar_based_recall", "psds_1"])
+    ['collar_based_f1', 'psds_1', 'collar_based_recall']
+    """
+    return sorted(names, key=lambda name: name not in _NAMES)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,10 @@ import numpy.typing as npt
 from earmark.errors import InputError, counted, did_you_mean, first_few
 from earmark.figures import ChartFigure, Number, Series
 from earmark.reports.metric_names import metric_name
-from earmark.reports.run_files import Evaluation, RunFiles, TagResult, read_run
+from earmark.reports.run_files import AnyEvaluation, Evaluation, EventEvaluation, RunFiles, TagResult, read_run
 
 Floats = npt.NDArray[np.float64]
+EvaluationT = TypeVar("EvaluationT", bound=AnyEvaluation)
 
 IN_UNIT = ("mean_average_precision", "mean_roc_auc", "lwlrap")
 """Metrics of the validation that are from 0 to 1."""
@@ -24,11 +26,12 @@ IN_UNIT = ("mean_average_precision", "mean_roc_auc", "lwlrap")
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A run and what it scored on one split, by a name that no other of the runs has."""
+    """A run and what it scored on one split, of events too if it says so, by a name that no other of the runs has."""
 
     name: str
     files: RunFiles
     evaluation: Evaluation
+    events: EventEvaluation | None
 
     @property
     def by_tag(self) -> dict[str, TagResult]:
@@ -126,7 +129,10 @@ def evaluated_runs(runs: Sequence[Path], split: str, labels: str) -> list[Evalua
         InputError: a run has no such evaluation, or the runs were evaluated on different tags.
     """
     read = _read_runs(runs)
-    found = [EvaluatedRun(name, files, _evaluation_of(files, split, labels)) for name, files in read.items()]
+    found = [
+        EvaluatedRun(name, files, _evaluation_of(files, split, labels), _of_events(files, split, labels))
+        for name, files in read.items()
+    ]
     first = found[0]
     for other in found[1:]:
         only = [
@@ -179,18 +185,34 @@ def _read_runs(runs: Sequence[Path]) -> dict[str, RunFiles]:
 
 
 def _evaluation_of(files: RunFiles, split: str, labels: str) -> Evaluation:
-    for evaluation in files.evaluations:
-        if evaluation.split == split and evaluation.labels == labels:
-            return evaluation
-    damaged = [trouble for trouble in files.troubles if trouble.startswith("evaluation/")]
-    if damaged:
-        raise InputError(f"{files.folder}: {damaged[0]}; evaluate the run again")
+    found = _among(files.evaluations, split, labels)
+    if found is not None:
+        return found
+    _refuse_damaged(files, "evaluation")
     there = first_few(f"{one.split} (labels {one.labels})" for one in files.evaluations) or "no evaluation"
     option = "" if labels == "given" else f" --labels {labels}"
     raise InputError(
         f"{files.folder} must have been evaluated on {split} (labels {labels}), it holds {there}; run "
         f"`earmark evaluate {files.folder} DATASET --split {split}{option}`"
     )
+
+
+def _of_events(files: RunFiles, split: str, labels: str) -> EventEvaluation | None:
+    found = _among(files.event_evaluations, split, labels)
+    if found is None:
+        _refuse_damaged(files, "evaluation/events")
+    return found
+
+
+def _among(evaluations: Sequence[EvaluationT], split: str, labels: str) -> EvaluationT | None:
+    return next((one for one in evaluations if (one.split, one.labels) == (split, labels)), None)
+
+
+def _refuse_damaged(files: RunFiles, folder: str) -> None:
+    """Raises InputError where an evaluation in a folder of the run could not be read: it may be the one asked for."""
+    damaged = [trouble for trouble in files.troubles if trouble.partition(".json")[0].rpartition("/")[0] == folder]
+    if damaged:
+        raise InputError(f"{files.folder}: {damaged[0]}; evaluate the run again")
 
 
 def _curve(files: RunFiles, metric: str) -> dict[float, float]:

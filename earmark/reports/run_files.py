@@ -47,8 +47,8 @@ class ChosenThresholds(_Part):
     tags_without_positives: int = 0
 
 
-class EventEvaluation(_Part):
-    """`evaluation/events/SPLIT.json`."""
+class AnyEvaluation(_Part):
+    """What evaluations of clips and of events have in common."""
 
     split: str
     num_clips: int
@@ -63,13 +63,33 @@ class EventEvaluation(_Part):
     date: str = ""
 
 
-class Evaluation(EventEvaluation):
+class Evaluation(AnyEvaluation):
     """`evaluation/SPLIT.json`."""
 
     per_tag: list[TagResult] = []
     thresholds: ChosenThresholds | None = None
     machine: Any = None
     seconds: float | None = None
+
+
+class TagEvents(_Part):
+    """How many events there are of a tag."""
+
+    tag: str
+    reference_events: int
+
+
+class Decisions(_Part):
+    """What events were decided by: what was told of the tuning, or nothing."""
+
+    tuned: dict[str, Any] | None = None
+
+
+class EventEvaluation(AnyEvaluation):
+    """`evaluation/events/SPLIT.json`."""
+
+    per_tag: list[TagEvents] = []
+    decisions: Decisions = Decisions()
 
 
 class LeftOut(_Part):

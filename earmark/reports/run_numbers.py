@@ -7,7 +7,7 @@ from earmark.errors import InputError
 from earmark.figures import ChartFigure, TableFigure
 from earmark.reports.metric_names import metric_name
 from earmark.reports.numbers_beside import Part, write_numbers
-from earmark.reports.run_files import EventEvaluation, Figures, RunFiles, TagResult
+from earmark.reports.run_files import AnyEvaluation, Figures, RunFiles, TagResult
 
 _OF_A_TAG = ("training_clips", "positives", "average_precision", "low", "high", "roc_auc", "threshold", "f1")
 _OF_A_RUN = ("settings", "environment", "data")
@@ -41,7 +41,7 @@ def refuse_over_files_of(run: Path, page: Path) -> None:
         raise InputError(f"{page}: its numbers would be written over {page.stem}.json of the run; choose another name")
 
 
-def _metrics(evaluation: EventEvaluation) -> TableFigure:
+def _metrics(evaluation: AnyEvaluation) -> TableFigure:
     return TableFigure(
         title=f"On {evaluation.split}, labels {evaluation.labels or 'not told'}",
         caption=f"{evaluation.num_clips} clips of {evaluation.dataset}; {evaluation.confidence:.0%} intervals.",

@@ -18,8 +18,8 @@ from earmark.reports.learning_curves import learning_curves
 from earmark.reports.metric_names import metric_name
 from earmark.reports.render import MOST_ROWS, environment
 from earmark.reports.run_files import (
+    AnyEvaluation,
     Evaluation,
-    EventEvaluation,
     Figures,
     LeftOut,
     Progress,
@@ -130,7 +130,7 @@ def _best_first(results: list[TagResult]) -> list[TagResult]:
     return sorted(results, key=lambda tag: (tag.average_precision is None, -(tag.average_precision or 0.0)))
 
 
-def _headline(evaluation: EventEvaluation | None) -> str | None:
+def _headline(evaluation: AnyEvaluation | None) -> str | None:
     if evaluation is None or not evaluation.metrics:
         return None
     return _HEADLINE if _HEADLINE in evaluation.metrics else next(iter(evaluation.metrics))

@@ -1,9 +1,14 @@
 """Estimates of noise: beside a slow oracle, on planted errors, and where nothing can be told."""
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from earmark.audit.noise import Noise, estimate_noise
+from earmark.metrics.tagging import mean_roc_auc
+from tests.conftest import REPOSITORY
 
 
 def by_hand(given: np.ndarray, judged: np.ndarray, scores: np.ndarray) -> list[tuple[float, float]]:
@@ -22,16 +27,30 @@ def by_hand(given: np.ndarray, judged: np.ndarray, scores: np.ndarray) -> list[t
 
 
 def planted(
-    num_clips: int, num_tags: int, wrong: float, missing: float, seed: int = 0, apart: float = 8.0
+    num_clips: int,
+    num_tags: int,
+    wrong: float,
+    missing: float,
+    seed: int = 0,
+    apart: float = 8.0,
+    share: float = 0.3,
+    scale: float = 1.0,
+    middle: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth, labels with errors in them, and scores."""
+    """Truth, labels with errors in them, and scores.
+
+    Args:
+        apart: how many standard deviations lie between the log odds with and without the tag.
+        share: of the clips, that have a tag.
+        scale, middle: of the log odds.
+    """
     rng = np.random.default_rng(seed)
-    truth = rng.random((num_clips, num_tags)) < 0.3
+    truth = rng.random((num_clips, num_tags)) < share
     # Of the labels left, so many are wrong.
-    left = 0.3 * (1 - missing)
-    rate = wrong * left / (1 - wrong) / 0.7
+    left = share * (1 - missing)
+    rate = wrong * left / (1 - wrong) / (1 - share)
     given = np.where(truth, rng.random(truth.shape) >= missing, rng.random(truth.shape) < rate)
-    scores = 1 / (1 + np.exp(-(rng.normal(0, 1, truth.shape) + apart * (truth - 0.5))))
+    scores = 1 / (1 + np.exp(-middle - scale * (rng.normal(0, 1, truth.shape) + apart * (truth - 0.5))))
     return truth, given, scores.astype(np.float32)
 
 
@@ -59,6 +78,45 @@ def test_planted_shares_are_found_and_lie_in_their_intervals() -> None:
     assert found.missing_rate == pytest.approx((truth & ~given).sum() / (~given).sum(), abs=0.01)
     clean = estimate_noise(truth, np.ones_like(truth), scores, np.arange(4000), resamples=2)
     assert clean.all_wrong.value[0] < 0.01
+
+
+def estimates_at(auc: float, errors: float) -> tuple[float, float]:
+    """What is estimated of labels of which so many are wrong, and of the true ones missing, from calibrated scores.
+
+    Of a tag in a tenth of the clips, in percent. Calibrated: of the clips with a score p, a share p has the tag.
+    """
+    apart = math.sqrt(2) * NormalDist().inv_cdf(auc)
+    truth, given, scores = planted(
+        20_000, 5, errors, errors, apart=apart, share=0.1, scale=apart, middle=math.log(0.1 / 0.9)
+    )
+    assert mean_roc_auc(truth, scores) == pytest.approx(auc, abs=0.005)
+    found = estimate_noise(given, np.ones_like(given), scores, np.arange(len(given)), resamples=1)
+    return 100 * found.all_wrong.value[0], 100 * found.all_missing.value[0]
+
+
+def test_estimates_are_too_high_by_as_much_as_the_document_says() -> None:
+    """Where models err, labels seem to: the table of docs/audit.md, computed."""
+    planted_errors = (0.02, 0.1, 0.25)
+    off: dict[float, list[float]] = {}
+    lines = []
+    for auc in (0.75, 0.9, 0.98, 0.995):
+        cells = [estimates_at(auc, errors) for errors in planted_errors]
+        off[auc] = [one - 100 * errors for cell, errors in zip(cells, planted_errors, strict=True) for one in cell]
+        lines.append(f"| {auc:g} | {' | '.join(f'{wrong:.0f} %, {missing:.0f} %' for wrong, missing in cells)} |")
+    assert min(map(min, off.values())) > 0
+    assert off[0.98] == pytest.approx([5] * 6, abs=1.5)
+    assert max(off[0.995]) < 2.5
+    means = [float(np.mean(values)) for values in off.values()]
+    assert means == sorted(means, reverse=True)
+    text = (REPOSITORY / "docs" / "audit.md").read_text("utf-8")
+    assert "\n".join(lines) in text
+    # What it says below: the AUC by labels, and scores that are not calibrated.
+    apart = math.sqrt(2) * NormalDist().inv_cdf(0.98)
+    _, given, scores = planted(20_000, 5, 0.25, 0.25, apart=apart, share=0.1)
+    assert mean_roc_auc(given, scores) == pytest.approx(0.85, abs=0.005)
+    found = estimate_noise(given, np.ones_like(given), scores, np.arange(len(given)), resamples=1)
+    assert found.all_wrong.value[0] < 0.22
+    assert found.all_missing.value[0] > 0.4
 
 
 def test_a_group_drawn_twice_counts_twice() -> None:

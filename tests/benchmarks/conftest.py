@@ -1,6 +1,6 @@
 """A benchmark of made-up rows, and what was asked of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 
 import pytest
@@ -32,3 +32,17 @@ def bench(tmp_path: Path, asked: list[tuple[str, int]]) -> Bench:
     return Bench(
         "some_bench", "A title", rows, "baseline", {"epochs": 1}, (0, 1, 2), tmp_path / "work", tmp_path / "results"
     )
+
+
+def row_of(bench: Bench, name: str) -> Row:
+    return bench.named([name])[0]
+
+
+def trainings_by_row(bench: Bench, rows: Iterable[Row], asked: Sized) -> dict[str, int]:
+    """How many trainings each row asks for that no row before it did."""
+    trainings = {}
+    for row in rows:
+        before = len(asked)
+        row.values(bench, 0)
+        trainings[row.name] = len(asked) - before
+    return trainings

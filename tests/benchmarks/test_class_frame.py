@@ -14,7 +14,7 @@ from pyarrow import csv
 
 from benchmarks import class_frame, class_frame_bed, class_frame_values
 from benchmarks.class_frame_values import FRESH, WITH, WITHOUT, Cell
-from benchmarks.harness import Bench, Row
+from benchmarks.harness import Bench
 from earmark.data.dataset import Dataset, open_dataset, write_layer
 from earmark.data.frames import framewise
 from earmark.data.importing import import_dataset
@@ -24,6 +24,7 @@ from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.events.reference import strong_clips
 from earmark.scores.framewise import ScoredFrames
 from earmark.timing import frames_covering
+from tests.benchmarks.conftest import row_of, trainings_by_row
 from tests.conftest import RATE_HZ, TAGS, sound
 
 HOP_SAMPLES = 320
@@ -64,10 +65,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     return trained
 
 
-def row_of(bench: Bench, name: str) -> Row:
-    return bench.named([name])[0]
-
-
 def test_rows_stand_in_the_order_asked_for() -> None:
     rows = class_frame.rows()
     assert list(dict.fromkeys(row.table for row in rows)) == [
@@ -91,11 +88,7 @@ def test_rows_stand_in_the_order_asked_for() -> None:
 
 def test_rows_share_trainings(tmp_path: Path, asked: list[Cell]) -> None:
     bench = class_frame.make("full", tmp_path, tmp_path)
-    cost = {}
-    for row in bench.rows:
-        before = len(asked)
-        row.values(bench, 0)
-        cost[row.name] = len(asked) - before
+    cost = trainings_by_row(bench, bench.rows, asked)
     # A training wherever the cost table says that there is one, and nowhere else.
     assert cost == {row.name: int(row.trainings >= 1) for row in bench.rows}
     assert sum(cost.values()) == len(set(asked)) == len(asked)
@@ -317,7 +310,7 @@ def test_a_rounds_labels_are_compared_with_the_truth_frame_by_frame(
         offset=pa.array(half),
         value=pa.array(np.ones(len(own), np.float32)),
     )
-    write_layer(bed, "some-run-round-02", table)
+    write_layer(bed, "some-run-round-02", table, changes={"threshold": 0.6875})
     rounds = tmp_path / "run" / "rounds"
     rounds.mkdir(parents=True)
     (rounds / "layers.json").write_text('{"prefix": "some-run"}')

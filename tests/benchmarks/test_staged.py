@@ -12,12 +12,13 @@ import torch
 
 from benchmarks import staged, staged_bed, staged_values
 from benchmarks.command import run_rows
-from benchmarks.harness import Bench, Row
+from benchmarks.harness import Bench
 from benchmarks.staged_values import Cell, Measured
 from earmark.data.dataset import Dataset, open_dataset
 from earmark.figures import ChartFigure, read_figure
 from earmark.models.settings import ScoreRange
 from earmark.tensor_files import save_tensors
+from tests.benchmarks.conftest import row_of, trainings_by_row
 
 TRUTH = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], np.float32)
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.7], [0.3, 0.4]], np.float32)
@@ -61,10 +62,6 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Cell]:
     return trained
 
 
-def row_of(bench: Bench, name: str) -> Row:
-    return bench.named([name])[0]
-
-
 def test_rows_stand_in_the_order_asked_for() -> None:
     rows = staged.rows()
     assert list(dict.fromkeys(row.table for row in rows)) == [
@@ -90,11 +87,7 @@ def test_rows_stand_in_the_order_asked_for() -> None:
 
 
 def test_rows_share_trainings(bench: Bench, asked: list[Cell]) -> None:
-    cost = {}
-    for row in bench.rows:
-        before = len(asked)
-        row.values(bench, 0)
-        cost[row.name] = len(asked) - before
+    cost = trainings_by_row(bench, bench.rows, asked)
     # A training wherever the cost table says that there is one, and nowhere else.
     assert cost == {row.name: int(row.trainings >= 1) for row in bench.rows}
     assert sum(cost.values()) == 12 + 7 + 9

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from earmark.errors import InputError
+from earmark.metrics.bootstrap import ends
 from earmark.metrics.collar_based import Collars, collar_based_counts
 from earmark.metrics.detection import DetectionCounts, detection_scores
 from earmark.metrics.event_bootstrap import _resampled, bootstrap_detection
@@ -38,6 +39,12 @@ def test_values_are_the_plain_ones_and_lie_inside(counts):
     ):
         assert interval.value == value
         assert interval.low < value < interval.high
+    # What was drawn is what the intervals are of.
+    for interval, drawn in zip(
+        (result.macro_f1, result.macro_precision, result.macro_recall), result.drawn, strict=True
+    ):
+        low, high = ends(drawn[:, None], np.array([interval.value]), 0.95)
+        assert (low[0], high[0], drawn.shape) == (interval.low, interval.high, (1000,))
     np.testing.assert_array_equal(result.f1.value, scores.f1)
     assert (result.f1.low < scores.f1).all()
     assert (scores.f1 < result.f1.high).all()

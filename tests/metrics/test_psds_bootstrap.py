@@ -83,7 +83,8 @@ def test_intervals_are_those_of_the_plain_scores():
     result = bootstrap_psds(reference, scores, s, groups=groups, resamples=30, confidence=0.8, seed=7)
     draws = next(draw_resamples(groups, 30, seed=7))
     plain = [psds(*repeated(reference, scores, times), s) for times in draws.T]
-    low, high = ends(np.array([[one.value] for one in plain]), np.array([result.score.value]), 0.8)
+    np.testing.assert_allclose(result.drawn, [one.value for one in plain], atol=1e-9)
+    low, high = ends(result.drawn[:, None], np.array([result.score.value]), 0.8)
     assert (result.value.low, result.value.high) == pytest.approx((low[0], high[0]), abs=1e-9)
     low, high = ends(np.array([one.by_tag for one in plain]), result.score.by_tag, 0.8)
     np.testing.assert_allclose([result.by_tag.low, result.by_tag.high], [low, high], atol=1e-9)

@@ -12,7 +12,8 @@ from earmark.reports.correlations import average_precision_correlations
 from earmark.reports.figures_page import Section
 from earmark.reports.over_runs import evaluated_runs, learning_curves_over_runs, sorted_average_precision_over_runs
 from earmark.reports.run_groups import ablation_table, grouped_but_for_seed
-from tests.made_runs import scores_for, some_truth, write_evaluated_run
+from earmark.scores.evaluated import evaluated_events_path
+from tests.made_runs import scores_for, some_truth, write_evaluated_run, write_event_evaluation
 from tests.reports.page_numbers import assert_numbers_are_those_beside
 from tests.reports.test_over_runs import run_with
 from tests.reports.test_run_page import Outline, words
@@ -145,3 +146,71 @@ def test_runs_on_other_clips_or_splits_are_refused(tmp_path):
     # No metric, no curve and no setting is known of these; they have their tags.
     folder = write_compare_page(found_of(runs), tmp_path / "page.html")
     assert sorted(path.stem for path in folder.iterdir()) == ["average-precision", "correlations", "settings"]
+
+
+def test_event_metrics_stand_side_by_side_with_those_of_tags(runs, tmp_path):
+    for run, gain in zip(runs, (1.0, 2.0, 3.0), strict=True):
+        write_event_evaluation(run, gain, resamples=20)
+    folder, paired = page_of(runs, tmp_path)
+    evaluations = {run.name: json.loads((run / "evaluation" / "events" / "test.json").read_text()) for run in runs}
+    table, chart = (read_figure(folder / f"{name}-events.json") for name in ("metrics", "metric"))
+    shown = {(row[0], row[1]): row[2:] for row in table.rows}
+    for word, metric in (
+        ("collar-based F1", "collar_based_f1"), ("segment-based F1", "segment_based_f1"),
+        ("intersection-based F1", "intersection_based_f1"), ("PSDS 1", "psds_1"), ("PSDS 2", "psds_2"),
+    ):  # fmt: skip
+        for name, one in evaluations.items():
+            assert shown[word, name] == list(one["metrics"][metric].values())
+    assert chart.title == "collar-based F1"
+    assert chart.series[0].y == [one["metrics"]["collar_based_f1"]["value"] for one in evaluations.values()]
+    assert table.caption.startswith("12 clips of the test split of sounds with times; 95% intervals")
+    for name in ("differences-events", "paired-differences-events"):
+        assert read_figure(folder / f"{name}.json") == dict(paired.differences)[name]
+    outline = Outline((tmp_path / "page.html").read_text("utf-8"))
+    assert "No event metrics" not in words(outline)
+    assert "Decided by" not in words(outline)
+    assert_numbers_are_those_beside(tmp_path / "page.html", least_tables=16)
+
+
+def test_which_runs_have_no_event_metrics_is_one_line(runs, tmp_path):
+    page_of(runs, tmp_path)
+    assert "events" not in (tmp_path / "page.md").read_text("utf-8")
+    write_event_evaluation(runs[1], resamples=20)
+    folder, _ = page_of(runs, tmp_path)
+    said = words(Outline((tmp_path / "page.html").read_text("utf-8")))
+    made = f"`earmark evaluate {runs[0]} DATASET --events --split test` makes them."
+    assert f"No event metrics: one, long; {made}" in said
+    assert {row[1] for row in read_figure(folder / "metrics-events.json").rows} == {"two"}
+    assert not (folder / "paired-differences-events.json").exists()
+
+
+def test_runs_decided_otherwise_are_told_apart(runs, tmp_path):
+    for run, tuned in zip(runs, ({"criterion": "collar"}, None, None), strict=True):
+        write_event_evaluation(run, resamples=20, tuned=tuned)
+    page_of(runs, tmp_path)
+    said = words(Outline((tmp_path / "page.html").read_text("utf-8")))
+    assert "Decided by tuned thresholds and median filters: one; at a score of .5 without a filter: two, long." in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"num_clips": 9},
+            "events of runs must be evaluated on the same clips: one was on 12 clips of sounds, two",
+        ),
+        ({"tags": ("Bark", "Hum", "Tock")}, "of events: Tick [0-9]+ and none, Tock none and [0-9]+; leave one of them"),
+    ],
+)
+def test_other_events_are_refused_by_their_counts_where_nothing_more_is_kept(runs, tmp_path, changes, message):
+    write_event_evaluation(runs[0], resamples=20)
+    write_event_evaluation(runs[1], resamples=20, **changes)
+    evaluated_events_path(runs[1], "test", "given").unlink()
+    with pytest.raises(InputError, match=message):
+        page_of(runs, tmp_path)
+    assert not (tmp_path / "page.html").exists()
+    (runs[1] / "evaluation" / "events" / "test.json").write_text("{", "utf-8")
+    with pytest.raises(
+        InputError, match=r"two: evaluation/events/test.json cannot be read: .*; evaluate the run again"
+    ):
+        page_of(runs, tmp_path)

@@ -6,20 +6,23 @@ import re
 import numpy as np
 import pytest
 
+from earmark.audit.auditing import PAGE, audit_dataset
 from earmark.comparison import compare_runs
+from earmark.data.ontology import audioset_ontology
 from earmark.figures import ClipFigure, TableFigure
 from earmark.reports.compare_page import write_compare_page
 from earmark.reports.drawing import SERIES
 from earmark.reports.figures_page import Section, write_figures_page
 from earmark.reports.over_runs import evaluated_runs
 from earmark.reports.run_page import write_run_page
+from tests.audit.shaky import PLANTED, write_shaky, write_shaky_scores
 from tests.conftest import REPOSITORY
-from tests.made_runs import scores_for, some_truth, write_evaluated_run
+from tests.made_runs import scores_for, some_truth, write_evaluated_run, write_event_evaluation
 from tests.reports.browser import assert_page_works, look_at, needs_chromium
 from tests.reports.conftest import TAGS, MakeRun, clip_figure
 
 
-def compare_page(tmp_path, num_tags=10, num_runs=3):
+def compare_page(tmp_path, num_tags=10, num_runs=3, with_events=0):
     truth = some_truth(40, num_tags)
     tags = [f"{TAGS[k % len(TAGS)]} {k}" for k in range(num_tags)]
     runs = [
@@ -27,6 +30,8 @@ def compare_page(tmp_path, num_tags=10, num_runs=3):
                             settings={"epochs": 2 + k // 2}, seed=k, validations=(0.2, 0.5 + k / 10), resamples=50)
         for k in range(num_runs)
     ]  # fmt: skip
+    for gain, run in enumerate(runs[:with_events], start=1):
+        write_event_evaluation(run, gain, tags=tags, resamples=20)
     found = evaluated_runs(runs, "test", "given")
     paired = compare_runs({run.name: run.files.folder for run in found}, "test", "given")
     page = tmp_path / "compare.html"
@@ -42,7 +47,18 @@ def test_the_page_of_a_run(make_run: MakeRun, tmp_path):
 
 @needs_chromium
 def test_the_page_of_several_runs(tmp_path):
-    assert_page_works(compare_page(tmp_path), least_tables=12, least_drawings=6)
+    page = compare_page(tmp_path, with_events=2)
+    assert_page_works(page, least_tables=16, least_drawings=8)
+    assert "No event metrics: a-run-with-a-long-name-2" in page.read_text("utf-8")
+
+
+@needs_chromium
+def test_the_page_of_an_audit(tmp_path):
+    dataset = write_shaky(tmp_path / "shaky")
+    store = write_shaky_scores(tmp_path / "scores", dataset)
+    audit = audit_dataset(dataset, store, tmp_path / "audit", layer="given", ontology=audioset_ontology())
+    heard = len({clip for clip, _ in PLANTED})
+    assert_page_works(audit.folder / PAGE, num_audio=heard, least_tables=3, least_drawings=heard + 1)
 
 
 def test_eight_runs_of_527_tags_fit_on_a_page(tmp_path):
