@@ -38,6 +38,10 @@ def score(
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="A shorter last chunk joins the one before; default: 0.5."),
     ] = None,
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"],
+        typer.Option(help="Of the model; auto is bf16 where the processor computes it natively."),
+    ] = "auto",
     device: Device = "auto",
     workers: Workers = None,
     quiet: Quiet = False,
@@ -52,23 +56,28 @@ def score(
     """
     from earmark.data.chunking import chunking_from
     from earmark.data.dataset import open_dataset
-    from earmark.environment import resolve_device
+    from earmark.environment import resolve_device, resolve_precision
     from earmark.errors import InputError
 
     if chunk_s is None and min_chunk_s is not None:
         raise InputError("--min-chunk-s is read with --chunk-s only")
     chunking = None if chunk_s is None else chunking_from(chunk_s, min_chunk_s)
     opened, chosen = open_dataset(dataset), resolve_device(device)
+    resolved = resolve_precision(precision, chosen)
     if folds is not None:
         from earmark.recipes.scoring import score_out_of_fold
 
-        store = score_out_of_fold(model, opened, folds, out, chunking=chunking, device=chosen, workers=workers)
+        store = score_out_of_fold(
+            model, opened, folds, out, chunking=chunking, device=chosen, precision=resolved, workers=workers
+        )
     else:
         from earmark.recipes.out_of_fold import refuse_folds
         from earmark.scores.chunk_scores import store_model_scores
 
         refuse_folds(out)
-        store = store_model_scores(model, opened, out, chunking=chunking, device=chosen, workers=workers)
+        store = store_model_scores(
+            model, opened, out, chunking=chunking, device=chosen, precision=resolved, workers=workers
+        )
     _print_store(store, shlex.quote(str(dataset)), shlex.quote(str(out)))
 
 

@@ -64,6 +64,10 @@ def train(
     ] = None,
     settings: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Only time some steps: print where their time goes; no run is made."),
+    ] = False,
     show: Show = False,
     device: Device = "auto",
     seed: Seed = 0,
@@ -83,16 +87,17 @@ def train(
     if show:
         show_settings(chosen.settings, overrides, f"recipe {recipe}", "recipe")
         return
-    if dataset is None or out is None:
+    if dataset is None or (out is None and not profile):
         raise InputError("train needs a data set and a run folder: earmark train RECIPE DATASET -o RUN")
     from earmark.data.dataset import open_dataset
     from earmark.environment import resolve_device
     from earmark.recipes.job import Request
-    from earmark.recipes.run import run_recipe
+    from earmark.recipes.run import profile_recipe, run_recipe
 
+    run = out or Path("RUN")  # with --profile nothing is read or written there
     request = Request(
         dataset=open_dataset(dataset),
-        run=out,
+        run=run,
         layer=labels,
         test_fold=test_fold,
         validation_fold=validation_fold,
@@ -105,9 +110,14 @@ def train(
         workers=workers,
         resume=resume,
     )
+    if profile:
+        found = profile_recipe(chosen, request, overrides)
+        first = "" if found.folder == Path() else f": {run / found.folder}, which is trained first"
+        print("\n".join([f"{recipe} on {request.dataset.name}{first}", *found.lines()]))
+        return
     splits = run_recipe(chosen, request, overrides)
-    run_word, data_word = shlex.quote(str(out)), shlex.quote(str(dataset))
-    print(f"model: {out / 'model'}")
+    run_word, data_word = shlex.quote(str(run)), shlex.quote(str(dataset))
+    print(f"model: {run / 'model'}")
     use = f"evaluate {run_word} {data_word} --split test" if len(splits.test) else f"tag {run_word} YOUR_RECORDINGS/"
     steps = [f"tune {run_word} {data_word}", f"{use} --events"] if chosen.finds_events else [use]
     steps.append(f"report {run_word}")

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from earmark.models.ensemble import Model
-from earmark.models.mbconv import ActivatedNorm
+from earmark.models.mbconv import ActivatedNorm, MBConvNet
+from earmark.models.tagger import Tagger
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
@@ -17,16 +18,26 @@ CELLS_AT_ONCE = 1 << 18
 """Feature cells of a batch on a CPU: four clips of 10 s with 64 mels. Beyond, the first layers' maps leave the cache
 (EfficientNet-Lite0 and MobileNetV2 on 2 cores: 2 x the clips/s of batches of 32)."""
 MOST_AT_ONCE = 64
+FIRST_LAYERS = ("conv_stem", "blocks.0")
+"""The layers of an `MBConvNet` that stay in float32. In bfloat16 these few narrow ones make more than half of the error
+of EfficientNet-Lite0's and MobileNetV2's scores (.11 and .08 at most, .05 and .04 without them), and save no time."""
 
 
-def for_scoring(model: ModelT) -> ModelT:
+def for_scoring(model: ModelT, precision: str = "fp32") -> ModelT:
     """A copy in eval mode with each BatchNorm folded into the convolution before it; the given model stays as it is.
 
     Scores differ from the model's by rounding only (about 1e-6), at 1.5 to 2 times its speed on a CPU.
+
+    Args:
+        precision: fp32; or bf16, in which the backbones compute, but for their `FIRST_LAYERS`: 1.3 to 2 times as fast
+            again where the processor has it, with scores that differ by some hundredths at most.
     """
     made = copy.deepcopy(model).eval()
     for module in made.modules():
         _fold_children(module)
+    if precision == "bf16":
+        for tagger in [module for module in made.modules() if isinstance(module, Tagger)]:
+            tagger.backbone = _in_bf16(tagger.backbone)
     return made
 
 
@@ -38,6 +49,27 @@ def clips_at_once(model: Model, num_samples: int, device: torch.device) -> int:
     num_frames = clip_frames.num_frames if clip_frames else num_samples // front_end.hop_samples
     cells = num_frames * front_end.num_mels
     return min(MOST_AT_ONCE, max(1, CELLS_AT_ONCE // max(1, cells)))
+
+
+class _Autocast(nn.Module):
+    """A part of a network computed under autocast to bfloat16, or, within such a part, in float32."""
+
+    def __init__(self, part: nn.Module, enabled: bool) -> None:
+        super().__init__()
+        self.part, self.enabled = part, enabled
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What the part gives."""
+        with torch.autocast(hidden.device.type, torch.bfloat16, enabled=self.enabled):
+            given = self.part(hidden)
+        assert isinstance(given, torch.Tensor)
+        return given
+
+
+def _in_bf16(backbone: nn.Module) -> nn.Module:
+    for name in FIRST_LAYERS if isinstance(backbone, MBConvNet) else ():
+        backbone.set_submodule(name, _Autocast(backbone.get_submodule(name), enabled=False))
+    return _Autocast(backbone, enabled=True)
 
 
 def _fold_children(module: nn.Module) -> None:

@@ -82,5 +82,8 @@ def train(job: Job[BaselineSettings]) -> Tagger:
         batch_size=settings.fit.batch_size,
     )
     validate = job.validation(pack)
-    fit(tagger, feed, validate, settings.fit, request.run, device=request.device, resume=request.resume)
+    fit(
+        tagger, feed, validate, settings.fit, request.run,
+        device=request.device, resume=request.resume, profile=request.profile,
+    )  # fmt: skip
     return tagger

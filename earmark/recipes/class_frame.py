@@ -100,7 +100,7 @@ def train(job: Job[ClassFrameSettings]) -> Tagger:
         history = fit(
             tagger, feed, validate, whole, request.run, device=request.device,
             loss=SetLosses(SetSizes.of(origin[excerpts.clip_index]), weights),
-            resume=request.resume or number > 0, part=part,
+            resume=request.resume or number > 0, part=part, profile=request.profile,
         )  # fmt: skip
         is_past = history.step > part.end_epoch * feed.steps_per_epoch
     rounds.write_figures()

@@ -59,6 +59,7 @@ class Request:
         splits: the clips to use instead of the data set's own splits, as one fold's model does.
         folds: train so many models, each validated on another fold of the training clips; the model is their mean.
         fold: which of these models a run trains, from 1; `splits` are then that fold's.
+        profile: only time some steps of what is trained first, see `run.profile_recipe`.
     """
 
     dataset: Dataset
@@ -76,6 +77,7 @@ class Request:
     splits: Splits | None = None
     folds: int | None = None
     fold: int | None = None
+    profile: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ def out_of_fold_scores(
     num_folds: int,
     folder: Path,
     chunking: Chunking | None = None,
+    *,
+    precision: str = "fp32",
 ) -> ScoreStore:
     """Every clip's scores by models that never saw it: one model a fold, trained in `folder/folds`.
 
@@ -43,6 +45,7 @@ def out_of_fold_scores(
         train: trains a run, as `Request` says.
         splits: of the data set; see `fold_splits`.
         chunking: stores the scores of the clips' chunks instead of whole clips'.
+        precision: in which they are scored: fp32 or bf16, see `for_scoring`.
 
     Raises:
         InputError: the clips cannot be divided into so many folds, or `folder` holds something else, or other scores;
@@ -64,11 +67,11 @@ def out_of_fold_scores(
     fold = np.full(request.dataset.num_clips, num_folds)
     for number, part in enumerate(parts):
         fold[part.test] = number
-    about = {"model": digest_of(*(digest_of_model(run).encode() for run in runs)), **whose}
+    about = {"model": digest_of(*(digest_of_model(run).encode() for run in runs)), "precision": precision, **whose}
     wanted = to_score(request.dataset, pack, np.arange(request.dataset.num_clips), chunking, training=splits.train)
     # A clip of another split is in no fold: its number is that of the last, which is all models together.
     models: list[Model] = [*taggers, Ensemble(taggers)]
-    scorers = [model_scorer(model, request.device) for model in models]
+    scorers = [model_scorer(model, request.device, precision=precision) for model in models]
     return store_scores(wanted, scorers, fold, folder, about)
 
 

@@ -84,7 +84,10 @@ def train(job: Job[PslSettings]) -> Tagger:
         augmentation=settings.augmentation,
         batch_size=settings.fit.batch_size,
     )
-    fit(tagger, feed, validate, settings.fit, request.run, device=request.device, resume=request.resume)
+    fit(
+        tagger, feed, validate, settings.fit, request.run,
+        device=request.device, resume=request.resume, profile=request.profile,
+    )  # fmt: skip
     tagger.config = tagger.config.model_copy(update={"chunking": chunking})
     return tagger
 

@@ -83,7 +83,7 @@ def train(job: Job[PslaSettings]) -> Tagger:
     validate = job.validation(pack)
     fit(
         tagger, feed, validate, settings.fit, request.run,
-        device=request.device, selection=selection, resume=request.resume,
+        device=request.device, selection=selection, resume=request.resume, profile=request.profile,
     )  # fmt: skip
     if selection is not None:
         write_label_audit(request.run, request.dataset, layer, selection)

@@ -2,7 +2,9 @@
 
 import logging
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from earmark.recipes.job import Job, Request
 from earmark.recipes.parts import ModelSettings
 from earmark.recipes.rounds import ROUNDS
 from earmark.recipes.teacher import OWN_TEACHER, PSEUDO_LABELS, digest_of_teacher, records_of_teacher
+from earmark.training.profile import StepsMeasured, StepTimes
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,24 @@ def run_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -
             _remove_unless_begun(request.run)
         raise
     return splits
+
+
+def profile_recipe(recipe: Recipe, request: Request, overrides: Mapping[str, Any]) -> StepTimes:
+    """What the steps of a recipe's training take, by a few of them; no run is made.
+
+    Where a teacher or several folds are trained, these come first: then the steps are theirs, and `StepTimes.folder`
+    says where in a run they lie.
+
+    Raises:
+        InputError: as for `run_recipe`.
+    """
+    with tempfile.TemporaryDirectory(prefix="earmark-profile-") as folder:
+        run = Path(folder)
+        try:
+            run_recipe(recipe, replace(request, run=run, resume=False, profile=True), overrides)
+        except StepsMeasured as measured:
+            return replace(measured.found, folder=measured.found.folder.relative_to(run))
+    raise AssertionError(f"recipe {recipe.name} must train by fit, and pass the request's profile on")
 
 
 def _refuse_splits(recipe: Recipe, request: Request, parts: Sequence[Splits], settings: Settings) -> None:

@@ -25,9 +25,13 @@ def score_out_of_fold(
     *,
     chunking: Chunking | None = None,
     device: torch.device,
+    precision: str = "fp32",
     workers: int | None,
 ) -> ScoreStore:
     """Out-of-fold scores of a data set's clips, or of their chunks, by models trained just as a run was.
+
+    Args:
+        precision: in which they are scored: fp32 or bf16, see `for_scoring`.
 
     Raises:
         InputError: the folder is no run, or one of another data set; or as for `out_of_fold_scores`.
@@ -64,5 +68,11 @@ def score_out_of_fold(
     splits = resolve_splits(dataset, request.test_fold, request.validation_fold, request.seed)
     settings = {**record["settings"], **recipe.teaching}
     return out_of_fold_scores(
-        lambda one: run_recipe(recipe, one, settings), request, splits, num_folds, folder, chunking
+        lambda one: run_recipe(recipe, one, settings),
+        request,
+        splits,
+        num_folds,
+        folder,
+        chunking,
+        precision=precision,
     )

@@ -113,7 +113,7 @@ def train(job: Job[StagedSettings]) -> Tagger:
     of_stages = settings.fit.model_copy(update={"epochs": settings.stages.epochs})
     fit(
         tagger, feed, validate, of_stages, request.run,
-        device=request.device, loss=loss, selection=selection, resume=request.resume,
+        device=request.device, loss=loss, selection=selection, resume=request.resume, profile=request.profile,
     )  # fmt: skip
     write_label_audit(request.run, request.dataset, request.layer, selection)
     return scaled(job, tagger, pack, settings.postprocess_on)

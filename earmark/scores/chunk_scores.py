@@ -35,9 +35,13 @@ def store_model_scores(
     *,
     chunking: Chunking | None = None,
     device: torch.device,
+    precision: str = "fp32",
     workers: int | None = None,
 ) -> ScoreStore:
     """The scores of a data set's clips by a model or run folder, as a store: of whole clips, or of their chunks.
+
+    Args:
+        precision: of the model: fp32 or bf16, see `for_scoring`.
 
     Raises:
         InputError: there is no model, no clip can be read, or the folder holds something else, or other scores.
@@ -54,9 +58,10 @@ def store_model_scores(
         training = np.union1d(training, splits.train)
     pack = open_pack(dataset, tagger.rate_hz, workers=workers)
     wanted = to_score(dataset, pack, np.arange(dataset.num_clips), chunking, training=training)
-    scorer = model_scorer(tagger, device, digest_of_model(model))
+    scorer = model_scorer(tagger, device, digest_of_model(model), precision=precision)
     about = {
         "model": scorer.digest,
+        "precision": precision,
         "dataset": dataset.digest,
         "out_of_fold": never_saw(records, dataset),
         "trained_on": records,

@@ -49,14 +49,15 @@ class Scorer:
     window_samples: int
 
 
-def model_scorer(model: Model, device: torch.device, digest: str | None = None) -> Scorer:
-    """A model as a scorer, in fp32, its BatchNorms folded once; the given model stays as it is.
+def model_scorer(model: Model, device: torch.device, digest: str | None = None, *, precision: str = "fp32") -> Scorer:
+    """A model as a scorer, its BatchNorms folded once; the given model stays as it is.
 
     Args:
         digest: what it is called; None: by its settings and weights. A model in a folder is called by its files, see
             `digest_of_model`.
+        precision: fp32 or bf16, see `for_scoring`.
     """
-    ready = for_scoring(model).to(device)
+    ready = for_scoring(model, precision).to(device)
 
     def score(waveform: torch.Tensor, num_samples: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():

@@ -2,8 +2,8 @@
 
 `scores.npy` ((row, tag), float32, or float16 where they are soft targets; memory-mapped), `index.parquet` (a line an
 excerpt: `clip`, `onset`, `offset` in seconds of the clip, null = all of it, `first_row`, `rows`: one, or one a frame,
-`in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored, how clips
-were cut into chunks): a folder without it is no store. `writing` makes them.
+`in_training`: whether the clip is of the training split) and, last, `about.json` (tags, digests, who scored, in which
+precision, how clips were cut into chunks): a folder without it is no store. `writing` makes them.
 """
 
 import itertools

@@ -95,10 +95,15 @@ def _begun(folder: Path, request: Mapping[str, Any]) -> int | None:
         if not path.is_file():
             continue
         held = read_json(path)
-        if (held if name == "about.json" else held.get("request")) != request:
-            raise OtherWorkError(
-                f"{folder}: holds other scores (of another model, data set or setting)", "name another folder"
-            )
+        told = held if name == "about.json" else held.get("request", {})
+        # Stores from before there was a choice are in fp32 and do not say it.
+        was, now = ({"precision": "fp32", **each} for each in (told, request))
+        if was != now:
+            other, way_out = "of another model, data set or setting", "name another folder"
+            if {**was, "precision": now["precision"]} == now:
+                other = f"in {was['precision']}, not {now['precision']}"
+                way_out = f"add --precision {was['precision']}, or {way_out}"
+            raise OtherWorkError(f"{folder}: holds other scores ({other})", way_out)
         return None if name == "about.json" else int(held["done"])
     inside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     strange = sorted(name for name in inside if name != "folds" and ".part" not in name)

@@ -1,5 +1,6 @@
 """What the loop is fed: an epoch's batches, each a pure function of seed, epoch and position."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -71,6 +72,17 @@ class Feed:
         A last small batch would give BatchNorm statistics of few clips; which clips it leaves out changes every epoch.
         """
         return max(1, len(self.order(0)) // self.batch_size)
+
+    def in_epochs_of(self, steps: int) -> "Feed":
+        """The same training set in epochs of at least so many steps: where there are fewer, of several joined."""
+        num_clips = len(self.order(0))
+        batch_size = min(self.batch_size, num_clips)
+        joined = max(1, math.ceil(steps * batch_size / num_clips))
+
+        def order(epoch: int) -> IntArray:
+            return np.concatenate([self.order(joined * epoch + part) for part in range(joined)])
+
+        return replace(self, order=order, batch_size=batch_size)
 
     def clip_names(self, rows: IntArray) -> list[str]:
         """The names of clips by their row."""

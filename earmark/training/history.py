@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from earmark.files import write_text
 from earmark.training.checkpoints import load_state, save_state
 from earmark.training.selection import Selection
 from earmark.training.settings import FitSettings
+from earmark.training.stopwatch import Phase
 
 log = logging.getLogger(__name__)
 
@@ -85,14 +85,14 @@ class History:
             if path.name not in names:
                 path.unlink()
 
-    def count_step(self, loss: float, clips: int, waited: float, since: float) -> None:
-        """Adds a step that began (with waiting for data) at `since` and ends now."""
+    def count_step(self, loss: float, clips: int, seconds: Mapping[Phase, float]) -> None:
+        """Adds a step that took so long in its phases."""
         self.step += 1
         self.totals.loss += loss * clips
         self.totals.clips += clips
         self.totals.steps += 1
-        self.totals.seconds += time.perf_counter() - since
-        self.totals.waited += waited
+        self.totals.seconds += sum(seconds.values())
+        self.totals.waited += seconds["waiting for data"]
 
     def record(
         self,

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +16,12 @@ from earmark.training.feed import Feed, TrainingBatch
 from earmark.training.final_weights import set_final_weights
 from earmark.training.history import History
 from earmark.training.optimizers import build_optimizer
+from earmark.training.profile import Profile, profiled
 from earmark.training.schedules import learning_rate
 from earmark.training.selection import Selection
 from earmark.training.settings import FitSettings
 from earmark.training.step import Loss, clipwise_loss, train_step
+from earmark.training.stopwatch import Stopwatch
 from earmark.training.tensorboard import scalars
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def fit(
     selection: Selection | None = None,
     resume: bool = False,
     part: Part | None = None,
+    profile: bool = False,
 ) -> History:
     """Trains `tagger` in place and leaves it with its final weights.
 
@@ -68,11 +70,15 @@ def fit(
         selection: which clips' losses count; None: all.
         resume: go on from `checkpoints/last.safetensors` if it is there.
         part: train these epochs only, after the part before; final weights are set after the last one.
+        profile: only time some steps.
 
     Raises:
         InputError: the loss is not finite; the message names the clips of the batch.
+        StepsMeasured: with `profile`.
     """
     tagger.to(device)
+    feed = profiled(feed) if profile else feed
+    stopwatch = Profile(feed, settings, device, folder) if profile else Stopwatch()
     optimizer = build_optimizer(tagger, settings)
     steps_per_epoch = feed.steps_per_epoch
     epochs = settings.epochs_of(steps_per_epoch)
@@ -87,15 +93,17 @@ def fit(
     ):
         while history.step < end and not history.stopped(settings.patience):
             epoch, first = divmod(history.step, steps_per_epoch)
-            waited = time.perf_counter()
+            stopwatch.start()
             for batch in feed.batches(epoch, first):
-                started = time.perf_counter()
+                stopwatch.mark("waiting for data")
                 rate = learning_rate(settings.schedule, history.step - course_begins, course, steps_per_epoch)
-                value = train_step(tagger, batch, optimizer, rate, settings, loss, selection, history.step)
+                value = train_step(
+                    tagger, batch, optimizer, rate, settings, loss, selection, history.step, stopwatch.mark
+                )
                 if not math.isfinite(value):
                     raise InputError(_not_finite(feed, batch, epoch, history.step))
-                history.count_step(value, len(batch.clip_index), waited=started - waited, since=waited)
                 bar.update(1)
+                history.count_step(value, len(batch.clip_index), stopwatch.stop())
                 ends_epoch = history.step % steps_per_epoch == 0
                 if ends_epoch or history.step % settings.validate_every_steps == 0:
                     _refuse_broken_weights(tagger, epoch, history.step)
@@ -110,7 +118,7 @@ def fit(
                         break
                 elif history.step % settings.checkpoint_every_steps == 0:
                     history.save(tagger, optimizer, selection)
-                waited = time.perf_counter()
+                stopwatch.start()
     if part.end_epoch == epochs or history.stopped(settings.patience):
         set_final_weights(tagger, feed, history, settings)
     tagger.eval()

@@ -13,6 +13,7 @@ from earmark.models.tagger import Tagger
 from earmark.training.feed import TrainingBatch
 from earmark.training.selection import Selection
 from earmark.training.settings import FitSettings
+from earmark.training.stopwatch import Mark, unmarked
 from earmark.training.targets import Targets
 
 Loss = Callable[[HeadOutput, Targets], torch.Tensor]
@@ -32,6 +33,7 @@ def train_step(
     loss: Loss,
     selection: Selection | None = None,
     step: int = 0,
+    mark: Mark = unmarked,
 ) -> float:
     """One step of the optimiser; returns the batch's loss. A loss that is not finite changes nothing.
 
@@ -39,7 +41,8 @@ def train_step(
     clip leaves the others' share as it was (He et al. 2020, eq. 1).
     """
     tagger.train()
-    output = training_output(tagger, batch, settings.precision)
+    mark("rest")
+    output = training_output(tagger, batch, settings.precision, mark)
     targets = batch.targets.to(output.clipwise.device)
     known = targets.clipwise_weight.amax(dim=1) > 0
     losses = loss(output, targets)
@@ -48,14 +51,17 @@ def train_step(
     value = weighted_mean(losses, known)
     optimizer.zero_grad(set_to_none=True)
     found = value.detach().item()  # the one wait for the device in a step, but for a selection's
+    mark("loss")
     if not math.isfinite(found):
         return found
     value.backward()  # type: ignore[no-untyped-call]
+    mark("backward")
     if settings.gradient_clip is not None:
         nn.utils.clip_grad_norm_(tagger.parameters(), settings.gradient_clip)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
+    mark("optimiser")
     return found
 
 
@@ -68,13 +74,17 @@ def _dropped(selection: Selection, losses: torch.Tensor, batch: TrainingBatch, s
     return torch.from_numpy(~keeps).to(losses.device)
 
 
-def training_output(tagger: Tagger, batch: TrainingBatch, precision: str) -> HeadOutput:
+def training_output(tagger: Tagger, batch: TrainingBatch, precision: str, mark: Mark = unmarked) -> HeadOutput:
     """What the tagger says of a batch whose features are augmented as drawn."""
     device = next(tagger.parameters()).device
     with torch.no_grad():
         waveform, num_samples = batch.waveform.to(device), batch.num_samples.to(device)
+        mark("copy to device")
         place = batch.place if tagger.config.clip_frames else None
         features, num_valid_frames = tagger.features(waveform, num_samples, place)
         features = augment.apply_features(features, num_valid_frames, batch.draws, tagger.front_end.masked_value)
+        mark("features")
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        return tagger.logits(features, num_valid_frames)
+        output = tagger.logits(features, num_valid_frames)
+    mark("forward")
+    return output

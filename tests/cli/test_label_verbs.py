@@ -72,11 +72,12 @@ def test_a_preset_is_shown_and_overridden(tmp_path: Path) -> None:
 def test_from_scores_to_enhanced_labels(runs: list[Path], dogs: Path, tmp_path: Path) -> None:
     scores, dataset = tmp_path / "scores", tmp_path / "set"
     shutil.copytree(dogs, dataset)
-    answer = earmark("score", runs[0], dataset, "--folds", 2, "-o", scores)
+    answer = earmark("score", runs[0], dataset, "--folds", 2, "--precision", "bf16", "-o", scores)
     assert answer.returncode == 0, answer.stderr
     assert "scores of 36 clips, 3 tags" in answer.stdout
-    again = earmark("score", runs[0], dataset, "--folds", 2, "-o", scores)
+    again = earmark("score", runs[0], dataset, "--folds", 2, "--precision", "bf16", "-o", scores)
     assert again.returncode == 0, again.stderr
+    assert open_scores(scores).about["precision"] == "bf16"
     answer = earmark("relabel", "ontology", dataset, "--scores", scores, "--name", "enhanced", "--threshold", "5")
     assert answer.returncode == 0, answer.stderr
     assert "layer enhanced adds" in answer.stdout
@@ -92,13 +93,17 @@ def test_from_scores_to_enhanced_labels(runs: list[Path], dogs: Path, tmp_path: 
 
 def test_chunks_are_scored_for_a_student(runs: list[Path], dogs: Path, tmp_path: Path) -> None:
     chunks = ("--chunk-s", 0.4, "--min-chunk-s", 0.1)
-    answer = earmark("score", runs[0], dogs, *chunks, "-o", tmp_path / "scores")
+    answer = earmark("score", runs[0], dogs, *chunks, "--precision", "bf16", "-o", tmp_path / "scores")
     assert answer.returncode == 0, answer.stderr
     assert "scores of 108 chunks of 36 clips, 3 tags" in answer.stdout
     assert f"train psl {dogs} --teacher {tmp_path / 'scores'} -o RUN" in answer.stdout
     made = open_scores(tmp_path / "scores")
     assert made.chunking == Chunking(chunk_s=0.4, min_chunk_s=0.1)
     assert not made.about["out_of_fold"]
+    assert made.about["precision"] == "bf16"
+    again = earmark("score", runs[0], dogs, *chunks, "--precision", "fp32", "-o", tmp_path / "scores")
+    assert again.returncode == 2
+    assert "other scores (in bf16, not fp32); add --precision bf16, or name another folder" in again.stderr
     other = earmark("score", runs[0], dogs, "--chunk-s", 0.5, "-o", tmp_path / "scores")
     assert other.returncode == 2
     assert "holds other scores (of another model, data set or setting); name another folder" in other.stderr

@@ -103,6 +103,22 @@ def test_export_says_what_it_wrote_and_what_it_left_out(class_folders: Path, tmp
     assert '"ravne"; did you mean "raven"?' in answer.stderr
 
 
+def test_a_profile_is_a_table_and_no_run(small_dataset: Path, tmp_path: Path) -> None:
+    words = ["train", "baseline", small_dataset, "--profile", "--set", "backbone=crnn_small", "pretrained=null"]
+    alone = earmark(*words)
+    assert alone.returncode == 0, alone.stderr
+    lines = alone.stdout.splitlines()
+    assert lines[0] == "baseline on sounds"
+    assert "waiting for data" in alone.stdout
+    assert lines[-1].startswith(("computing binds: ", "data bind: "))
+    folds = earmark(*words, "--folds", 2, "-o", tmp_path / "run")
+    assert folds.returncode == 0, folds.stderr
+    assert folds.stdout.startswith(
+        f"baseline on sounds: {tmp_path / 'run' / 'folds' / 'fold-1'}, which is trained first"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_info_and_recipes(small_dataset: Path) -> None:
     answer = earmark("info", small_dataset)
     assert "36 clips of 36 recordings, 3 tags" in answer.stdout

@@ -52,6 +52,43 @@ def test_folded_norms_say_what_they_said(backbone: str) -> None:
     assert any(isinstance(module, nn.BatchNorm2d) for module in tagger.modules())
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_in_bf16_scores_differ_by_little(backbone: str) -> None:
+    exact, low = (for_scoring(made_tagger(backbone), precision) for precision in ("fp32", "bf16"))
+    waveform = torch.randn(2, exact.padded_samples(16_000)) * 0.1
+    with torch.inference_mode():
+        said, same = (tagger(waveform, torch.tensor([16_000, 9_000])) for tagger in (exact, low))
+    assert same.clipwise.dtype == torch.float32
+    assert not torch.equal(said.clipwise, same.clipwise)
+    torch.testing.assert_close(said.clipwise, same.clipwise, rtol=0, atol=0.02)
+
+
+def test_the_first_layers_stay_in_fp32() -> None:
+    dtypes = {}
+
+    def note(name: str) -> None:
+        convolution = next(m for m in net.get_submodule(name).modules() if isinstance(m, nn.Conv2d))
+        convolution.register_forward_hook(lambda module, given, said: dtypes.update({name: said.dtype}))
+
+    tagger = for_scoring(made_tagger("efficientnet_lite0"), "bf16")
+    net = tagger.backbone.part
+    for name in ("conv_stem", "blocks.0", "blocks.1", "conv_head"):
+        note(name)
+    with torch.inference_mode():
+        tagger(torch.randn(1, 16_000) * 0.1)
+    assert dtypes == {
+        "conv_stem": torch.float32, "blocks.0": torch.float32, "blocks.1": torch.bfloat16, "conv_head": torch.bfloat16,
+    }  # fmt: skip
+
+
+def test_every_member_of_an_ensemble_is_in_bf16() -> None:
+    members = [made_tagger("crnn_small"), made_tagger("crnn_small", head="max")]
+    waveform = torch.randn(1, 16_000) * 0.1
+    with torch.inference_mode():
+        alone = torch.stack([for_scoring(member, "bf16")(waveform).clipwise for member in members])
+        torch.testing.assert_close(for_scoring(Ensemble(members), "bf16")(waveform).clipwise, alone.mean(0))
+
+
 def test_an_ensemble_is_folded_member_by_member() -> None:
     ensemble = Ensemble([made_tagger("crnn_small"), made_tagger("crnn_small", head="max")])
     waveform = torch.randn(1, 16_000) * 0.1

@@ -66,6 +66,26 @@ def test_stored_scores_are_fresh_ones_and_the_same_bytes_twice(odd_clips, small_
     assert one.about["out_of_fold"]  # of another data set than the one that it was trained on
 
 
+def test_another_precision_is_another_store(odd_clips, small_run, tmp_path):
+    dataset, folder = open_dataset(odd_clips), tmp_path / "s"
+    low = store_model_scores(small_run, dataset, tmp_path / "low", device=CPU, precision="bf16")
+    exact = store_model_scores(small_run, dataset, folder, device=CPU)
+    assert (low.about["precision"], exact.about["precision"]) == ("bf16", "fp32")
+    assert not np.array_equal(low.scores, exact.scores)
+    np.testing.assert_allclose(low.scores, exact.scores, rtol=0, atol=0.02)
+    # A store from before there was a choice.
+    about = json.loads((folder / "about.json").read_text())
+    del about["precision"]
+    (folder / "about.json").write_text(json.dumps(about))
+    assert "precision" not in store_model_scores(small_run, dataset, folder, device=CPU).about
+    with pytest.raises(
+        InputError, match=r"s: holds other scores \(in fp32, not bf16\); add --precision fp32, or name another"
+    ):
+        store_model_scores(small_run, dataset, folder, device=CPU, precision="bf16")
+    with pytest.raises(InputError, match="of another model, data set or setting"):
+        store_model_scores(small_run, dataset, folder, device=CPU, precision="bf16", chunking=CHUNKING)
+
+
 def test_rows_are_read_in_any_order(odd_clips, telling, tmp_path):
     made = stored(telling, open_dataset(odd_clips), tmp_path)
     rows = np.random.default_rng(0).integers(0, len(made.scores), 50)

@@ -37,6 +37,15 @@ def test_a_model_as_a_scorer_says_what_it_says() -> None:
     assert not scorer.score(waveform, num_samples).requires_grad
 
 
+def test_a_model_in_bf16_says_about_the_same() -> None:
+    model, waveform, num_samples = tagger(), torch.randn(2, 16000) / 10, torch.tensor([16000, 9000])
+    exact, low = (model_scorer(model, CPU, precision=precision) for precision in ("fp32", "bf16"))
+    said, same = (scorer.score(waveform, num_samples) for scorer in (exact, low))
+    assert not torch.equal(said, same)
+    torch.testing.assert_close(said, same, rtol=0, atol=0.01)
+    assert low.digest == exact.digest
+
+
 def test_a_model_is_known_by_its_content() -> None:
     one, same, other = tagger(0), tagger(0), tagger(1)
     assert model_scorer(one, CPU).digest == model_scorer(same, CPU).digest

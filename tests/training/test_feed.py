@@ -201,3 +201,19 @@ def test_any_mixture_sums_to_one_or_is_empty(seed: int) -> None:
     has_tag = (rows[0] + rows[1]).sum(1) > 0
     torch.testing.assert_close(mixture.sum(1), has_tag.float())
     assert (mixture >= 0).all()
+
+
+def test_epochs_are_joined_until_they_are_long_enough() -> None:
+    feed = make_feed()
+    joined = feed.in_epochs_of(10)  # of 5 clips: three epochs of 21
+    assert joined.steps_per_epoch == 12
+    for epoch in (0, 1):
+        expected = np.concatenate([feed.order(3 * epoch + part) for part in range(3)])
+        assert joined.order(epoch).tolist() == expected.tolist()
+    same = feed.in_epochs_of(4)
+    assert (same.order(1).tolist(), same.steps_per_epoch) == (feed.order(1).tolist(), 4)
+
+
+def test_a_batch_of_all_clips_stays_one() -> None:
+    joined = replace(make_feed(), batch_size=32).in_epochs_of(3)
+    assert [sorted(batch.clip_index) for batch in joined.batches(0)] == [list(range(21))] * 3
