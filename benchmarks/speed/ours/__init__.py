@@ -1,0 +1,1 @@
+"""What is measured of Earmark; runs in the project's environment."""
