@@ -112,7 +112,9 @@ def _or_missed(reached: bool) -> str:
 def _rate(row: Row, found: Mapping[str, float]) -> str:
     """Units a second; of what takes longer than a second, the seconds."""
     seconds = found["seconds"]
-    return f"{1 / seconds:,.4g} {row.unit}s" if seconds < 1 else f"{seconds:.3g} s each"
+    if seconds >= 1:
+        return f"{seconds:.3g} s each"
+    return f"{1 / seconds:{',.0f' if seconds < 0.01 else '.3g'}} {row.unit}s"
 
 
 def _peak_mb(found: Mapping[str, float]) -> str:

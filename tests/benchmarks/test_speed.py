@@ -106,7 +106,7 @@ def test_an_aim_speaks_of_the_best_peer_or_of_one(tmp_path: Path) -> None:
     row = replace(ROW, peers=peers, aim=4.0)
     assert "| fast | 5 clips | 2 (2 to 2) | >= 4 missed |" in table_of(row, record, tmp_path / "best")
     named_one = table_of(replace(row, aim_peer="slow"), record, tmp_path / "named")
-    assert "| slow | 1.111 clips | 9 (9 to 9) | >= 4 |" in named_one
+    assert "| slow | 1.11 clips | 9 (9 to 9) | >= 4 |" in named_one
     assert "missed" not in named_one
 
 
