@@ -74,19 +74,19 @@ NETWORKS = {
 }
 
 
-def features_of(tagger: Tagger, num_clips: int, num_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Silence's features, for their form."""
-    return tagger.features(torch.zeros(num_clips, num_samples))
+def features_of_silence(tagger: Tagger, num_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a clip; only their form counts."""
+    return tagger.features(torch.zeros(1, num_samples))
 
 
 def operations(tagger: Tagger, num_samples: int) -> float:
     """Of a clip's forward pass: two for each multiplication with its addition."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        tagger.eval().logits(*features_of(tagger, 1, num_samples))
+        tagger.eval().logits(*features_of_silence(tagger, num_samples))
     return float(counter.get_total_flops())
 
 
-def convolution_values(tagger: Tagger, num_samples: int) -> tuple[float, float]:
+def layers_values(tagger: Tagger, num_samples: int) -> tuple[float, float]:
     """What a clip's convolutions and linear layers read, and what they write, in values."""
     counts = [0.0, 0.0]
 
@@ -98,12 +98,12 @@ def convolution_values(tagger: Tagger, num_samples: int) -> tuple[float, float]:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
     with torch.inference_mode():
-        tagger.eval().logits(*features_of(tagger, 1, num_samples))
+        tagger.eval().logits(*features_of_silence(tagger, num_samples))
     return counts[0], counts[1]
 
 
 if __name__ == "__main__":
     for name, network in NETWORKS.items():
-        read, written = convolution_values(network.tagger(), network.num_samples)
+        read, written = layers_values(network.tagger(), network.num_samples)
         forward = operations(network.tagger(), network.num_samples)
         print(f"{name}: {forward:.4g} operations forward; layers read {read:.4g} values and write {written:.4g}")

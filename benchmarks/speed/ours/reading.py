@@ -85,7 +85,7 @@ def packed_reading_whole(work: Path) -> Callable[[], torch.Tensor]:
     return read
 
 
-def _feed(work: Path) -> Feed:
+def mixing_feed(work: Path) -> Feed:
     """PSLA's: mixup of every second clip, a frequency and a time mask; three tags a clip."""
     pack = _pack(work)
     clips = whole_clips(pack, np.arange(NUM_CLIPS))
@@ -112,7 +112,7 @@ def _feed(work: Path) -> Feed:
 def loader(work: Path) -> Callable[[], None]:
     """An epoch of training's batches of waveforms, on one core."""
     use_one_core()
-    feed = _feed(work)
+    feed = mixing_feed(work)
 
     def epoch() -> None:
         for _ in feed.batches(0):
@@ -124,7 +124,7 @@ def loader(work: Path) -> Callable[[], None]:
 def loader_to_features(work: Path) -> Callable[[], None]:
     """An epoch of training's batches, made into masked features of 1056 frames, on one core."""
     use_one_core()
-    feed, log_mel = _feed(work), LogMel(PRESETS["psla"])
+    feed, log_mel = mixing_feed(work), LogMel(PRESETS["psla"])
 
     def epoch() -> None:
         for batch in feed.batches(0):

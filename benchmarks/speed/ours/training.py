@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.speed.inputs import sound
 from benchmarks.speed.ours.networks import NETWORKS, Network
-from benchmarks.speed.ours.reading import _feed
+from benchmarks.speed.ours.reading import mixing_feed
 from earmark.data.augment import Augmentation, draw
 from earmark.environment import resolve_precision
 from earmark.models.tagger import Tagger
@@ -43,10 +43,10 @@ def on_cpu(name: str, work: Path) -> Callable[[], npt.NDArray[np.int64]]:
 
 
 def in_hand(name: str, compiled: bool, device: torch.device, work: Path) -> Callable[[], None]:
-    """Some steps on one batch, which is at hand."""
+    """Some steps on one of the feed's batches, which is at hand."""
     network = NETWORKS[name]
     take_step = stepper(network, network.tagger().to(device), compiled)
-    batch = made_up_batch(network, network.settings.fit.batch_size)
+    batch = next(preset_feed(network, work).batches(0))
 
     def steps() -> None:
         for _ in range(STEPS_ON_GPU):
@@ -56,10 +56,10 @@ def in_hand(name: str, compiled: bool, device: torch.device, work: Path) -> Call
     return steps
 
 
-def fed(name: str, compiled: bool, device: torch.device, work: Path) -> Callable[[], None]:
-    """As many steps on what the feed reads and mixes meanwhile."""
+def fed(name: str, device: torch.device, work: Path) -> Callable[[], None]:
+    """As many steps, as training takes them, on what the feed reads and mixes meanwhile."""
     network = NETWORKS[name]
-    take_step = stepper(network, network.tagger().to(device), compiled)
+    take_step = stepper(network, network.tagger().to(device))
     feed = preset_feed(network, work)
 
     def steps() -> None:
@@ -90,7 +90,7 @@ efficientnet_b2_eager, mobilenetv2_eager = (
 efficientnet_b2_compiled, mobilenetv2_compiled = (
     partial(in_hand, name, True, GPU) for name in ("efficientnet_b2", "mobilenetv2")
 )
-efficientnet_b2_fed, mobilenetv2_fed = (partial(fed, name, True, GPU) for name in ("efficientnet_b2", "mobilenetv2"))
+efficientnet_b2_fed, mobilenetv2_fed = (partial(fed, name, GPU) for name in ("efficientnet_b2", "mobilenetv2"))
 efficientnet_b2_feed, mobilenetv2_feed = (partial(feed_alone, name) for name in ("efficientnet_b2", "mobilenetv2"))
 
 
@@ -129,7 +129,7 @@ def preset_feed(network: Network, work: Path) -> Feed:
     """Made-up clips, with the preset's augmentation and batches."""
     settings = network.settings
     changes = {"batch_size": settings.fit.batch_size, "augmentation": settings.augmentation}
-    return replace(_feed(work), **changes).in_epochs_of(STEPS_ON_GPU)
+    return replace(mixing_feed(work), **changes).in_epochs_of(STEPS_ON_GPU)
 
 
 def _wait_for(device: torch.device) -> None:
