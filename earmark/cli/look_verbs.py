@@ -161,9 +161,10 @@ def compare(
 ) -> None:
     """Write the page of several runs, evaluated on the same clips.
 
-    Metrics with intervals, and their differences: each run against the first one (of at most four runs every pair),
-    over the same resamples of the clips, for each tag too. Settings that differ beside the metrics; learning curves,
-    with runs that differ in their seed alone as one band. The numbers are written beside the page as JSON and Markdown.
+    Metrics with intervals, those of events too where runs were evaluated with --events, and their differences: each run
+    against the first one (of at most four runs every pair), over the same resamples of the clips, for each tag too.
+    Settings that differ beside the metrics; learning curves, with runs that differ in their seed alone as one band. The
+    numbers are written beside the page as JSON and Markdown.
 
     Example: earmark compare run1 run2 run3 -o compare.html
     """
