@@ -36,7 +36,7 @@ def write_table(rows: Sequence[Row], results: Path, name: str = "speed") -> None
         shown = [row for row in rows if row.table == table]
         for row in shown:
             lines += _row_lines(row, records.get(row.name))
-        missed = [f"- {row.title}: {said}" for row in shown if (said := _missed(row, records.get(row.name)))]
+        missed = [f"- {_title(row)}: {said}" for row in shown if (said := _missed(row, records.get(row.name)))]
         lines += ["", *missed, *([""] if missed else [])]
     dates = sorted({record["date"] for record in records.values()})
     machines = sorted({record["machine"] for record in records.values()})
@@ -52,17 +52,14 @@ HEAD = [
 
 def _row_lines(row: Row, record: Mapping[str, Any] | None) -> list[str]:
     if record is None:
-        return [_line(row.title, "", "not measured", "", "", "", "")]
+        return [_line(_title(row), "", "not measured", "", "", "", "")]
     found = record["contestants"]
     floor = floor_seconds(row, found)
-    threads = f" ({row.threads} threads)" if row.threads > 1 else ""
     reached = f"{100 * floor / found[row.ours.name]['seconds']:.0f} %" if floor else ""
     note = f"; {row.note.format(apart=format(record['apart'] or 0, '.2g'))}" if row.note else ""
     ours = found[row.ours.name]
     aim = f"<= {row.aim_seconds:g} s{_or_missed(ours['seconds'] <= row.aim_seconds)}" if row.aim_seconds else ""
-    lines = [
-        _line(row.title + threads + note, f"**{row.ours.name}**", _rate(row, ours), "", aim, reached, _peak_mb(ours))
-    ]
+    lines = [_line(_title(row) + note, f"**{row.ours.name}**", _rate(row, ours), "", aim, reached, _peak_mb(ours))]
     against = _aim_peer(row, found)
     for peer in row.peers:
         one = found[peer.name]
@@ -70,6 +67,10 @@ def _row_lines(row: Row, record: Mapping[str, Any] | None) -> list[str]:
         aim = f">= {row.aim:g}{_or_missed(one['ratio'] >= row.aim)}" if row.aim and peer.name == against else ""
         lines.append(_line("", peer.name, _rate(row, one), times, aim, "", _peak_mb(one)))
     return lines
+
+
+def _title(row: Row) -> str:
+    return row.title + (f" ({row.threads} threads)" if row.threads > 1 else "")
 
 
 def floor_seconds(row: Row, found: Mapping[str, Mapping[str, float]]) -> float:
