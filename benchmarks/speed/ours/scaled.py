@@ -3,6 +3,7 @@
 Nothing is made ready in more memory than the work itself needs, or else it is kept in files, for the peak is measured.
 """
 
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ def packing(work: Path) -> Work:
 
     recordings = _recordings(work)
     recordings.write()
+    shutil.rmtree(recordings.folder / "packs", ignore_errors=True)  # of another row, asked for before this one
     return lambda: open_pack(recordings, RATE_HZ, workers=1)
 
 
