@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.naming import named_rows
 from earmark.config import settings_from, values_of
 from earmark.data.dataset import Dataset
 from earmark.data.splits import Splits
 from earmark.environment import machine_name, today
-from earmark.errors import InputError, did_you_mean
 from earmark.figures import ChartFigure
 from earmark.files import digest_of, read_json, write_json
 from earmark.recipes import find_recipe
@@ -182,11 +182,7 @@ class Bench:
         Raises:
             InputError: there is no such row; the message names the nearest.
         """
-        known = {row.name: row for row in self.rows}
-        for name in names:
-            if name not in known:
-                raise InputError(f'unknown row "{name}" of {self.name}{did_you_mean(name, known)}')
-        return [known[name] for name in names]
+        return named_rows(self.rows, names, self.name)
 
     def run_row(self, row: Row, seed: int) -> None:
         """Runs a row for a seed and keeps its values, with the seconds of all that it needs."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.naming import named_rows
 from benchmarks.speed.contest import Row, run_row
 from benchmarks.speed.rows import ALL
 from benchmarks.speed.table import NAMES, write_tables
 from earmark.environment import machine_name, today
-from earmark.errors import InputError, did_you_mean
+from earmark.errors import InputError
 from earmark.files import write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -38,28 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("\n".join(f"{row.name:28} {row.title}" for row in ALL))
         else:
             if not chosen.table:
+                rows = named_rows(ALL, chosen.rows.split(","), "speed") if chosen.rows else ALL
                 with tempfile.TemporaryDirectory() as folder:
-                    measure(
-                        named(chosen.rows), chosen.peers, chosen.work or Path(folder), chosen.results, chosen.rounds
-                    )
+                    measure(rows, chosen.peers, chosen.work or Path(folder), chosen.results, chosen.rounds)
             write_tables(ALL, chosen.results)
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-
-
-def named(names: str | None) -> list[Row]:
-    """The rows of some names, all without any.
-
-    Raises:
-        InputError: there is no such row; the message names the nearest.
-    """
-    known = {row.name: row for row in ALL}
-    chosen = names.split(",") if names else list(known)
-    for name in chosen:
-        if name not in known:
-            raise InputError(f'unknown row "{name}" of speed{did_you_mean(name, known)}')
-    return [known[name] for name in chosen]
 
 
 def measure(rows: Sequence[Row], peers: Path | None, work: Path, results: Path, rounds: int) -> None:

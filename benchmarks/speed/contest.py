@@ -45,7 +45,7 @@ class Row:
     Attributes:
         name: to ask for it by.
         title: of the table's row; says what is done to how much of what.
-        unit: what is counted, one of: clip, step's clip, file, second of sound, row, ...
+        unit: what is counted, in the singular: clip, second, evaluation, start, ...
         ours: Earmark's; first in every round.
         peers: what it is beside.
         table: the part of the results that it stands in.

@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 
+from benchmarks.naming import named_rows
 from benchmarks.speed.contest import OURS, Contestant, start
 from earmark.environment import machine_name, today
-from earmark.errors import InputError, did_you_mean
+from earmark.errors import InputError
 from earmark.files import read_json, write_json, write_text
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -85,24 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print("smoke: it runs; it claims nothing")
             else:
                 sizes = tuple(map(int, chosen.sizes.split(","))) if chosen.sizes else SIZES
-                measure(named(chosen.rows), sizes, Path(folder), chosen.results)
+                rows = named_rows(ROWS, chosen.rows.split(","), "speed.scale") if chosen.rows else ROWS
+                measure(rows, sizes, Path(folder), chosen.results)
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-
-
-def named(names: str | None) -> list[Scaled]:
-    """The rows of some names, all without any.
-
-    Raises:
-        InputError: there is no such row; the message names the nearest.
-    """
-    known = {row.name: row for row in ROWS}
-    chosen = names.split(",") if names else list(known)
-    for name in chosen:
-        if name not in known:
-            raise InputError(f'unknown row "{name}" of speed.scale{did_you_mean(name, known)}')
-    return [known[name] for name in chosen]
 
 
 def measure(rows: Sequence[Scaled], sizes: Sequence[int], work: Path, results: Path) -> None:

@@ -16,7 +16,7 @@ from earmark.training.feed import Feed, TrainingBatch
 from earmark.training.final_weights import set_final_weights
 from earmark.training.history import History
 from earmark.training.optimizers import build_optimizer
-from earmark.training.profile import Profile, profiled
+from earmark.training.profile import PROFILED_STEPS, Profile
 from earmark.training.schedules import learning_rate
 from earmark.training.selection import Selection
 from earmark.training.settings import FitSettings
@@ -77,7 +77,7 @@ def fit(
         StepsMeasured: with `profile`.
     """
     tagger.to(device)
-    feed = profiled(feed) if profile else feed
+    feed = feed.in_epochs_of(PROFILED_STEPS) if profile else feed
     stopwatch = Profile(feed, settings, device, folder) if profile else Stopwatch()
     optimizer = build_optimizer(tagger, settings)
     steps_per_epoch = feed.steps_per_epoch

@@ -14,6 +14,7 @@ from earmark.training.settings import FitSettings
 from earmark.training.stopwatch import PHASES, Phase, Stopwatch
 
 WARM_UP_STEPS, MEASURED_STEPS = 5, 20
+PROFILED_STEPS = WARM_UP_STEPS + MEASURED_STEPS
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Profile(Stopwatch):
             StepsMeasured: it was the last.
         """
         self._steps.append(super().stop())
-        if len(self._steps) < WARM_UP_STEPS + MEASURED_STEPS:
+        if len(self._steps) < PROFILED_STEPS:
             return self._steps[-1]
         measured = self._steps[WARM_UP_STEPS:]
         raise StepsMeasured(
@@ -107,11 +108,6 @@ class Profile(Stopwatch):
                 peak_bytes=_peak_bytes(self._device),
             )
         )
-
-
-def profiled(feed: Feed) -> Feed:
-    """A feed whose epochs are long enough to be profiled."""
-    return feed.in_epochs_of(WARM_UP_STEPS + MEASURED_STEPS)
 
 
 def _seconds_a_batch(feed: Feed) -> float:

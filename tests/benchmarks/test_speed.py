@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.speed.__main__ import main, measure, named
+from benchmarks.naming import named_rows
+from benchmarks.speed.__main__ import main, measure
 from benchmarks.speed.contest import OURS, Contestant, Row, run_row
 from benchmarks.speed.ours.peaks import BYTES, OPERATIONS
 from benchmarks.speed.rows import ALL
@@ -129,7 +130,7 @@ def test_peers_do_without_us() -> None:
 
 def test_mistakes_are_answered_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match='unknown row "ap-auk" of speed; did you mean "ap-auc"'):
-        named("ap-auk")
+        named_rows(ALL, ["ap-auk"], "speed")
     with pytest.raises(SystemExit):
         main(["--rows", "ap-auc", "--results", str(tmp_path)])
     assert 'row "ap-auc" needs --peers PYTHON' in capsys.readouterr().err

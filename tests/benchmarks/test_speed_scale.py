@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.scale import NAME, ROWS, named, write_table
+from benchmarks.naming import named_rows
+from benchmarks.speed.scale import NAME, ROWS, write_table
 from earmark.errors import InputError
 
 
@@ -46,4 +47,4 @@ def test_what_was_measured_at_audiosets_size_stands_beside_what_is_reckoned(tmp_
 
 def test_an_unknown_row_is_named_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r'unknown row "lwlrab" of speed.scale; did you mean "lwlrap"\?'):
-        named("packing,lwlrab")
+        named_rows(ROWS, ["packing", "lwlrab"], "speed.scale")
