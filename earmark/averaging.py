@@ -10,6 +10,7 @@ from earmark.data.clips import IntArray
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.data.packs import Pack, open_pack
+from earmark.data.statements import COUNTED
 from earmark.errors import InputError
 from earmark.evaluation import check_vocabulary
 from earmark.figures import ChartFigure, Series
@@ -57,7 +58,7 @@ def averaging_by_start_epoch(
     epochs = list(range(first, first + len(taggers)))
     used = rows[pack.num_samples[rows] > 0]
     labels = dataset.labels(layer)
-    truth, weights = labels.rows(used) >= 0.5, labels.weights(used)
+    truth, weights = labels.rows(used) >= COUNTED, labels.weights(used)
     if not (truth & (weights > 0)).any():
         raise InputError(f"the {split} split of {dataset.name} must hold clips that can be read and have a tag")
     by_start = [

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 
 from earmark.data.clips import IntArray
 from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
+from earmark.data.statements import COUNTED
 from earmark.data.vocabulary import Vocabulary
 from earmark.environment import machine_name, today
 from earmark.errors import InputError, did_you_mean, first_few
@@ -219,7 +219,7 @@ def evaluate(
 def _judged(dataset: Dataset, layer: str, rows: IntArray, scores: FloatArray, tag_map: TagMap | None = None) -> _Judged:
     """Scored clips beside their labels; with a map those that have a shared tag, and these tags alone."""
     labels = dataset.labels(layer)
-    truth, weights = labels.rows(rows) >= 0.5, labels.weights(rows)
+    truth, weights = labels.rows(rows) >= COUNTED, labels.weights(rows)
     if tag_map is None:
         return _Judged(rows, dataset.vocabulary.tags, truth, weights, scores)
     truth, weights = truth[:, tag_map.places], weights[:, tag_map.places]
@@ -237,7 +237,7 @@ def _metrics(judged: _Judged, result: Bootstrap) -> dict[str, dict[str, float | 
 
 def _kept(dataset: Dataset, judged: _Judged, groups: npt.NDArray[Any], result: Bootstrap, seed: int) -> EvaluatedScores:
     return EvaluatedScores(
-        clips=np.array(dataset.clips["clip"].take(pa.array(judged.rows)).to_pylist(), np.str_),
+        clips=dataset.column("clip")[judged.rows].astype(np.str_),
         groups=groups,
         tags=judged.tags,
         truth=judged.truth,

@@ -115,11 +115,10 @@ def _framewise(tagger: Model, pack: Pack, rows: IntArray, device: torch.device) 
     clips = whole_clips(pack, rows)
     short = clips.clip_index[clips.num_samples <= MOST_AUDIO_S * pack.rate_hz]
     scored = framewise_clip_scores(tagger, pack, short, device=device)
-    found = {}
-    for place, (row, samples) in enumerate(zip(scored.clip_index.tolist(), scored.num_samples.tolist(), strict=True)):
-        ends = np.minimum(np.arange(scored.num_frames[place] + 1) * scored.hop_samples, samples)
-        found[row] = FrameScores(ends / scored.rate_hz, scored.of(place))
-    return found
+    return {
+        row: FrameScores(scored.edges_s(place), scored.of(place))
+        for place, row in enumerate(scored.clip_index.tolist())
+    }
 
 
 def _figure(

@@ -11,6 +11,7 @@ from earmark.data.clips import IntArray
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
 from earmark.data.packs import Pack
+from earmark.data.statements import COUNTED
 from earmark.errors import InputError
 from earmark.metrics.clipwise_thresholds import best_f1_thresholds
 from earmark.models.ensemble import Model
@@ -90,7 +91,7 @@ def thresholds_on_validation(dataset: Dataset, rows: IntArray, scores: FloatArra
     """
     by = GIVEN if dataset.is_truth(layer) else layer
     labels = dataset.labels(by)
-    found = best_f1_thresholds(labels.rows(rows) >= 0.5, scores, labels.weights(rows))
+    found = best_f1_thresholds(labels.rows(rows) >= COUNTED, scores, labels.weights(rows))
     plain = np.isnan(found)
     if plain.all():
         return None

@@ -7,6 +7,7 @@ import numpy as np
 
 from earmark.clip_figure import clip_figure, clip_waveform, steps
 from earmark.data.dataset import Dataset
+from earmark.data.statements import COUNTED
 from earmark.errors import counted
 from earmark.evaluation_summary import section_of, split_in_words
 from earmark.events.decisions import EventDecisions, decided_events, filtered
@@ -149,14 +150,14 @@ def events_of_clip(
         Event(tag=tags[tag], onset=onset / US_PER_S, offset=offset / US_PER_S)
         for tag, onset, offset in zip(found.tag, found.onset_us, found.offset_us, strict=True)
     ]
-    said = dataset.statements(layer)
-    given = said.tag_index[(said.clip_index == row) & (said.value >= 0.5)]
+    said = dataset.statements(layer).of_clip(row)
+    given = said.tag_index[said.value >= COUNTED]
     best = np.argsort(-scores.max(axis=0), kind="stable")[:BEST_TAGS]
     shown = list(dict.fromkeys([*given.tolist(), *found.tag.tolist(), *best.tolist()]))[:MOST_TAGS]
     thresholds = {decisions.thresholds[tag] for tag in shown}
     name = str(dataset.clips["clip"][row])
     without = "" if strong_clips(dataset, layer)[row] else " Nobody says when its sounds begin and end."
-    edges_s = np.minimum(np.arange(len(scores) + 1) * scored.hop_samples, scored.num_samples[0]) / scored.rate_hz
+    edges_s = scored.edges_s(0)
     by = _listed([f"{tags[tag]} from {decisions.thresholds[tag]:.3g}" for tag in shown])
     figure = clip_figure(
         dataset,

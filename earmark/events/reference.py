@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
-from earmark.data.statements import WEAK
+from earmark.data.statements import WEAK, events_of
 from earmark.metrics.events import Events, events_from_arrays, microseconds
 from earmark.metrics.framewise import FramewiseScores, framewise_scores
 from earmark.scores.framewise import ScoredFrames
@@ -34,12 +34,11 @@ def reference_events(dataset: Dataset, layer: str, scored: ScoredFrames) -> Even
     Raises:
         InputError: there is no such layer.
     """
-    said = dataset.statements(layer)
+    said = events_of(dataset.statements(layer))
     place = np.full(dataset.num_clips, -1)
     place[scored.clip_index] = np.arange(len(scored.clip_index))
     duration_s = scored.num_samples / scored.rate_hz
-    clip = place[said.clip_index]
-    own = said.at((clip >= 0) & (said.onset != WEAK) & (said.value >= 0.5))
+    own = said.at(place[said.clip_index] >= 0)
     clip = place[own.clip_index]
     offset = np.minimum(own.offset, duration_s[clip])
     # What lasts less than a microsecond of the audio, as metrics count time, is not there.

@@ -20,6 +20,7 @@ from earmark.data.dataset import Dataset
 from earmark.data.packs import Pack, open_pack
 from earmark.data.sampling import Order
 from earmark.data.splits import Splits
+from earmark.data.statements import COUNTED
 from earmark.errors import InputError
 from earmark.evaluation import validation_metrics
 from earmark.features import PRESETS
@@ -165,7 +166,7 @@ class Job(Generic[SettingsT]):
             self.note(f"validation: on the {len(rows)} verified clips of the split")
         elif among is not None and len(rows):
             self.note(f"validation: on all {len(rows)} clips of the split, none of which is verified")
-        if not ((labels.rows(rows) >= 0.5) & (labels.weights(rows) > 0)).any():
+        if not ((labels.rows(rows) >= COUNTED) & (labels.weights(rows) > 0)).any():
             raise InputError(
                 f"{self._split_name('validation')} must hold clips with tags that can be read, found none; "
                 "name a fold with --validation-fold, or give the clips a split column"

@@ -10,6 +10,7 @@ from earmark.clip_figure import RATE_HZ, clip_figure, clip_row, clip_waveform, s
 from earmark.data.clips import Excerpts
 from earmark.data.dataset import Dataset
 from earmark.data.layers import GIVEN
+from earmark.data.statements import COUNTED
 from earmark.errors import counted
 from earmark.figures import ClipFigure
 from earmark.relabel.chunk_figures import check_own_tags, labels_in_words
@@ -44,7 +45,7 @@ def chunk_clip_figures(
     waveform = clip_waveform(dataset, row)
     whole = Excerpts(*(np.array([value], np.int64) for value in (row, 0, len(waveform))))
     said = [_chunk_scores(store, dataset, whole) for store in stores]
-    given = np.flatnonzero(dataset.labels(layer).rows(np.array([row]))[0] >= 0.5)
+    given = np.flatnonzero(dataset.labels(layer).rows(np.array([row]))[0] >= COUNTED)
     highest = np.max([one.scores.max(axis=0) for one in said], axis=0)
     best = np.argsort(-highest, kind="stable")[:BEST_TAGS]
     shown = list(dict.fromkeys([*best.tolist(), *given.tolist()]))[:MOST_TAGS]

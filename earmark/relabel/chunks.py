@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.statements import ClipLabels
+from earmark.data.statements import COUNTED, ClipLabels
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -91,7 +91,7 @@ def coverage(
         clip = np.repeat(np.arange(till - done), ends[of_block] - firsts[of_block])[chunk]
         # A pair of clip and tag once, however many of the chunks have it.
         clip, tag = np.divmod(np.unique(clip * num_tags + tag), num_tags)
-        has = labels.rows(clips[of_block]) >= 0.5
+        has = labels.rows(clips[of_block]) >= COUNTED
         decided[of_block] = np.bincount(clip, minlength=till - done)
         covered[of_block] = np.bincount(clip[has[clip, tag]], minlength=till - done)
         given[of_block] = has.sum(axis=1)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from earmark.data.dataset import ClipLabels, Dataset, write_layer
 from earmark.data.frames import events_from_frames
-from earmark.data.statements import WEAK
+from earmark.data.statements import COUNTED, WEAK
 from earmark.data.tables import LABEL_SCHEMA, columns_or_null
 from earmark.scores.framewise import ScoredFrames
 
@@ -95,7 +95,7 @@ def pseudo_labels(scored: ScoredFrames, labels: ClipLabels, threshold: float) ->
     decided = (scored.scores >= threshold) & (labels.tag_weight > 0)
     firsts = np.cumsum(scored.num_frames) - scored.num_frames
     found = np.logical_or.reduceat(decided, firsts) if len(firsts) else np.zeros((0, decided.shape[1]), np.bool_)
-    given = (labels.rows(scored.clip_index) >= 0.5) & (labels.tag_weight > 0)
+    given = (labels.rows(scored.clip_index) >= COUNTED) & (labels.tag_weight > 0)
     lacks, has_another = (given & ~found).any(axis=1), (found & ~given).any(axis=1)
     outcome = np.asarray(lacks + 2 * has_another, np.int64)
     accepted = np.flatnonzero(outcome == ACCEPTED)

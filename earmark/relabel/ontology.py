@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.statements import ClipLabels
+from earmark.data.statements import COUNTED, ClipLabels
 from earmark.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
@@ -130,4 +130,4 @@ def _blocks(
     """Some clips at a time: their rows, which tags they have (clip, tag), their scores (clip, tag)."""
     for first in range(0, max(len(clip_index), 1), BLOCK):
         at = slice(first, first + BLOCK)
-        yield clip_index[at], labels.rows(clip_index[at]) >= 0.5, np.asarray(scores[score_rows[at]])
+        yield clip_index[at], labels.rows(clip_index[at]) >= COUNTED, np.asarray(scores[score_rows[at]])

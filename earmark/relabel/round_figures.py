@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from earmark.data.dataset import Dataset
 from earmark.data.layers import about_layer
+from earmark.data.statements import COUNTED
 from earmark.figures import ChartFigure, Series, TableFigure, write_figure
 from earmark.files import written_aside
 from earmark.relabel.class_frames import ACCEPTED, OUTCOMES
@@ -68,7 +69,7 @@ def write_round_figures(run: Path, dataset: Dataset, layer: str, rounds: Sequenc
     table = pa.table(
         {
             "clip": dataset.clips["clip"].take(pa.array(rows)),
-            "tags": ["; ".join(tags[labels.rows(np.array([row]))[0] >= 0.5]) for row in rows],
+            "tags": ["; ".join(tags[labels.rows(np.array([row]))[0] >= COUNTED]) for row in rows],
             "accepted": accepted.sum(axis=0),
             **{f"round_{number:02d}": pa.array(one.outcome) for number, one in enumerate(rounds, start=1)},
         }

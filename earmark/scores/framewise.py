@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.data.clips import Excerpts, IntArray, whole_clips
@@ -41,6 +42,11 @@ class ScoredFrames:
         """The scores of the clip at a place, (frame, tag)."""
         end = int(self.num_frames[: place + 1].sum())
         return self.scores[end - int(self.num_frames[place]) : end]
+
+    def edges_s(self, place: int) -> npt.NDArray[np.float64]:
+        """Where the frames of the clip at a place begin, and where the last one ends, with the clip, (frame + 1,)."""
+        frames = np.arange(int(self.num_frames[place]) + 1)
+        return np.minimum(frames * self.hop_samples, int(self.num_samples[place])) / self.rate_hz
 
 
 class FrameWindows(NamedTuple):

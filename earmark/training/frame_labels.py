@@ -84,7 +84,7 @@ class FrameLabels:
 
         Where a clip is cut, what reaches less than a millisecond over the cut is not there: tables hold no more.
         """
-        own = self._of_clip(row)
+        own = self._timed.of_clip(row)
         own = own.at(own.offset > begin_s + (CUT_S if begin_s > 0 else 0))
         if self._is_cut[row]:
             own = own.at(own.onset < end_s - CUT_S)
@@ -100,12 +100,8 @@ class FrameLabels:
         """Which tags have events in each clip, (clip, tag)."""
         has = np.zeros((len(rows), num_tags), np.bool_)
         for place, row in enumerate(rows):
-            has[place, self._of_clip(int(row)).tag_index] = True
+            has[place, self._timed.of_clip(int(row)).tag_index] = True
         return has
-
-    def _of_clip(self, row: int) -> Statements:
-        first, end = np.searchsorted(self._timed.clip_index, [row, row + 1])
-        return self._timed.at(np.arange(first, end))
 
     @cached_property
     def _timed(self) -> Statements:

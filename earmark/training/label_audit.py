@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from earmark.data.dataset import Dataset
+from earmark.data.statements import COUNTED
 from earmark.figures import ChartFigure, Series, TableFigure, write_figure
 from earmark.files import written_aside
 from earmark.training.selection import Selection
@@ -31,7 +32,7 @@ def write_label_audit(run: Path, dataset: Dataset, layer: str, selection: Select
     labels, tags = dataset.labels(layer), np.array(dataset.vocabulary.tags, object)
     # A clip without tags may have been the partner of one with: it has no label that could be wrong.
     judged = np.flatnonzero(selection.seen)
-    given = {row: "; ".join(tags[labels.rows(np.array([row]))[0] >= 0.5]) for row in judged}
+    given = {row: "; ".join(tags[labels.rows(np.array([row]))[0] >= COUNTED]) for row in judged}
     rows = np.array([row for row in judged if given[row]], np.int64)
     audit = pa.table(
         {

@@ -10,7 +10,7 @@ from earmark.data import augment
 from earmark.data.augment import Augmentation
 from earmark.data.clips import Excerpts
 from earmark.data.sampling import Order
-from earmark.data.statements import ClipLabels
+from earmark.data.statements import COUNTED, ClipLabels
 from earmark.figures import ChartFigure, Series, write_figure
 
 MIXUP_RATES = (0.0, 0.5, 1.0)
@@ -65,7 +65,7 @@ def _sampled_counts(labels: ClipLabels, clips: Excerpts, drawn: npt.NDArray[np.i
     first = labels.indptr[clips.clip_index]
     count = labels.indptr[clips.clip_index + 1] - first
     place = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
-    times = np.repeat(drawn, count) * (labels.value[place] >= 0.5)
+    times = np.repeat(drawn, count) * (labels.value[place] >= COUNTED)
     return np.bincount(labels.tag_index[place], times, len(labels.tag_weight)).astype(np.int64)
 
 
