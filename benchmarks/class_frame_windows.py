@@ -49,23 +49,17 @@ def _long(bench: Bench, bed: Dataset, rate_hz: int) -> Dataset:
         for first in range(0, len(rows), JOINED):
             path = folder.with_name(f"{folder.name}-audio") / "long" / f"{first:04d}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            clips = [_waveform(pack, int(row)) for row in rows[first : first + JOINED]]
+            clips = [pack.clip(int(row)) for row in rows[first : first + JOINED]]
             soundfile.write(path, np.concatenate(clips), rate_hz)
         import_dataset(path.parent.parent, folder)
     return open_dataset(folder)
-
-
-def _waveform(pack: Pack, row: int) -> np.ndarray:
-    waveform = np.zeros((1, int(pack.num_samples[row])), np.int16)
-    pack.read(np.array([row]), np.zeros(1, np.int64), np.array([waveform.shape[1]]), waveform)
-    return waveform[0]
 
 
 def _in_one_pass(tagger: Tagger, pack: Pack, like: ScoredFrames) -> np.ndarray:
     """The scores of whole recordings, (frame, tag)."""
     ready, scores = for_scoring(tagger), []
     for row, count in zip(like.clip_index.tolist(), like.num_frames.tolist(), strict=True):
-        waveform = _waveform(pack, row)
+        waveform = pack.clip(row)
         padded = np.zeros((1, ready.padded_samples(len(waveform))), np.int16)
         padded[0, : len(waveform)] = waveform
         with torch.inference_mode():

@@ -9,6 +9,7 @@ import torch
 from earmark.data.packs import Pack
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Int16Array = np.ndarray[Any, np.dtype[np.int16]]
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,21 @@ def random_windows(excerpts: Excerpts, window_samples: int, draws: np.ndarray[An
     )
 
 
+def read_excerpts(pack: Pack, excerpts: Excerpts, length_samples: int) -> list[Int16Array]:
+    """The excerpts as int16 waveforms (sample,), cut to a length, read-only on the pack's own pages."""
+    num_samples = np.minimum(excerpts.num_samples, length_samples)
+    return pack.excerpts(excerpts.clip_index, excerpts.onset_samples, num_samples)
+
+
 def read_batch(pack: Pack, excerpts: Excerpts, length_samples: int) -> Batch:
     """The excerpts as int16 waveforms of one length, cut or zero-padded to it."""
-    num_samples = np.minimum(excerpts.num_samples, length_samples)
     waveform = np.empty((len(excerpts), length_samples), np.int16)
-    pack.read(excerpts.clip_index, excerpts.onset_samples, num_samples, waveform)
+    read = read_excerpts(pack, excerpts, length_samples)
+    for row, samples in zip(waveform, read, strict=True):
+        row[: len(samples)] = samples
+        row[len(samples) :] = 0
+    num_samples = np.array([len(samples) for samples in read], np.int64)
     return Batch(torch.from_numpy(waveform), excerpts.clip_index, torch.from_numpy(num_samples))
-
-
-def repeated(batch: Batch, num_samples: IntArray) -> torch.Tensor:
-    """The waveforms again and again until they have so many samples, zero past them: (clip, longest).
-
-    Args:
-        num_samples: of each clip, (clip,).
-    """
-    made = batch.waveform.new_zeros(len(num_samples), int(num_samples.max(initial=0)))
-    for row, clip, own, wanted in zip(made, batch.waveform, batch.num_samples.tolist(), num_samples, strict=True):
-        row[:wanted] = clip[:own].repeat(-(-int(wanted) // own))[:wanted]
-    return made
 
 
 def _cut(clips: Excerpts, count: IntArray, length: int | IntArray, hop: int | IntArray, last_to_end: bool) -> Excerpts:

@@ -70,30 +70,28 @@ class Pack:
         begin = int(self._begin[row])
         return self._map(int(self._shard[row]))[begin : begin + int(self.num_samples[row])]
 
-    def read(self, clip_index: IntArray, onset_samples: IntArray, num_samples: IntArray, out: Int16Array) -> None:
-        """Fills `out` (excerpt, sample) with excerpts of clips, each followed by zeros.
+    def excerpts(self, clip_index: IntArray, onset_samples: IntArray, num_samples: IntArray) -> list[Int16Array]:
+        """Stretches of clips, int16 (sample,) each, read-only, on the files' own pages.
 
         Args:
             clip_index: rows of the clip table, (excerpt,).
             onset_samples: first sample within the clip, (excerpt,).
-            num_samples: how many, (excerpt,), at most the width of `out`.
+            num_samples: how many, (excerpt,).
 
         Raises:
-            ValueError: an excerpt reaches past its clip or past `out`.
+            ValueError: an excerpt reaches past its clip.
         """
         clip_index, onsets, counts = (np.asarray(array) for array in (clip_index, onset_samples, num_samples))
         is_inside = (onsets >= 0) & (counts >= 0) & (onsets + counts <= self.num_samples[clip_index])
-        if not (is_inside & (counts <= out.shape[1])).all():
-            row = int(np.flatnonzero(~(is_inside & (counts <= out.shape[1])))[0])
+        if not is_inside.all():
+            row = int(np.flatnonzero(~is_inside)[0])
             raise ValueError(
-                f"an excerpt must lie in its clip and fit {out.shape[1]} samples, got samples {onsets[row]} to "
-                f"{onsets[row] + counts[row]} of clip {clip_index[row]}, which has {self.num_samples[clip_index[row]]}"
+                f"an excerpt must lie in its clip, got samples {onsets[row]} to {onsets[row] + counts[row]} "
+                f"of clip {clip_index[row]}, which has {self.num_samples[clip_index[row]]}"
             )
         begins = self._begin[clip_index] + onsets
-        rows = zip(out, self._shard[clip_index].tolist(), begins.tolist(), counts.tolist(), strict=True)
-        for line, shard, begin, count in rows:
-            line[:count] = self._map(shard)[begin : begin + count]
-            line[count:] = 0
+        placed = zip(self._shard[clip_index].tolist(), begins.tolist(), counts.tolist(), strict=True)
+        return [self._map(shard)[begin : begin + count] for shard, begin, count in placed]
 
     def _map(self, shard: int) -> Int16Array:
         with self._lock:

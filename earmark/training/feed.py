@@ -11,7 +11,7 @@ import torch
 
 from earmark.data import augment
 from earmark.data.augment import Augmentation, Draws
-from earmark.data.clips import Batch, Excerpts, IntArray, random_windows, read_batch, repeated
+from earmark.data.clips import Excerpts, Int16Array, IntArray, random_windows, read_batch, read_excerpts
 from earmark.data.packs import Pack
 from earmark.data.sampling import epoch_generator
 from earmark.prefetch import prefetched
@@ -113,23 +113,33 @@ class Feed:
         partner_place: FloatArray,
         frame_place: FloatArray,
     ) -> TrainingBatch:
-        batch = self._read(positions, place)
+        excerpts, length = self._cut(positions, place)
+        num_samples = np.minimum(excerpts.num_samples, length)
         targets = self.targets.at(positions)
         partner_index = np.where(draws.mixed, self.excerpts.clip_index[draws.partner], -1)
-        partner = None
+        partners: list[Int16Array] = []
         if draws.mixed.any():
-            mixed = draws.mixed
-            other = self._read(draws.partner[mixed], partner_place[mixed])
-            partner = repeated(other, batch.num_samples.numpy()[mixed]) if self.repeat_partners else other.waveform
+            partners = self._partners(draws.partner[draws.mixed], partner_place[draws.mixed], num_samples[draws.mixed])
             # Rows that are not mixed name a partner without meaning; reading its few labels too keeps one shape.
             targets = targets.mixed_with(self.targets.at(draws.partner), draws.mixup_lambda)
-        waveform = batch.waveform
-        if partner is not None or (draws.amplitude != 1).any() or draws.shift.any():
-            waveform = augment.apply_waveform(batch.waveform, batch.num_samples, draws, partner)
-        return TrainingBatch(waveform, batch.num_samples, batch.clip_index, partner_index, targets, draws, frame_place)
+        if partners or (draws.amplitude != 1).any() or draws.shift.any():
+            waveform = augment.apply_waveform(read_excerpts(self.pack, excerpts, length), length, draws, partners)
+        else:
+            waveform = read_batch(self.pack, excerpts, length).waveform
+        return TrainingBatch(
+            waveform, torch.from_numpy(num_samples), excerpts.clip_index, partner_index, targets, draws, frame_place
+        )
 
-    def _read(self, positions: IntArray, place: FloatArray) -> Batch:
+    def _cut(self, positions: IntArray, place: FloatArray) -> tuple[Excerpts, int]:
+        """What is learned from at some positions, and the length of its waveforms."""
         excerpts = self.excerpts.at(positions)
         if self.length_samples is None:
-            return read_batch(self.pack, excerpts, int(excerpts.num_samples.max()))
-        return read_batch(self.pack, random_windows(excerpts, self.length_samples, place), self.length_samples)
+            return excerpts, int(excerpts.num_samples.max())
+        return random_windows(excerpts, self.length_samples, place), self.length_samples
+
+    def _partners(self, items: IntArray, place: FloatArray, num_samples: IntArray) -> list[Int16Array]:
+        """What clips of so many samples are mixed with."""
+        partners = read_excerpts(self.pack, *self._cut(items, place))
+        if not self.repeat_partners:
+            return partners
+        return [np.resize(partner, count) for partner, count in zip(partners, num_samples, strict=True)]

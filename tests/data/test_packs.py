@@ -17,6 +17,7 @@ import soundfile
 from earmark.data import packing, packs, shards
 from earmark.data.audio.problems import problem_of
 from earmark.data.audio.reading import read_audio
+from earmark.data.clips import Excerpts, read_batch
 from earmark.data.packs import Pack, open_pack
 from earmark.data.shards import columns_of, plan_shards
 from earmark.errors import InputError
@@ -141,30 +142,38 @@ def test_each_rate_has_its_own_pack(dataset: Folder) -> None:
 # Reading
 
 
-def test_reading_gathers_excerpts_padded_with_zeros(dataset: Folder) -> None:
+def test_excerpts_are_stretches_of_their_clips(dataset: Folder) -> None:
     pack = open_pack(dataset, RATE_HZ)
     draw = np.random.default_rng(1)
     clip_index = draw.integers(0, 12, 40)
     onsets = draw.integers(0, 3000, 40)
     counts = np.minimum(draw.integers(0, 4000, 40), pack.num_samples[clip_index] - onsets)
-    out = np.full((40, 4001), 77, np.int16)
-    pack.read(clip_index, onsets, counts, out)
-    for row, (clip, onset, count) in enumerate(zip(clip_index, onsets, counts, strict=True)):
+    found = pack.excerpts(clip_index, onsets, counts)
+    for samples, clip, onset, count in zip(found, clip_index, onsets, counts, strict=True):
         expected, _ = read_audio(dataset.audio_path(clip), RATE_HZ)
-        assert (out[row, :count] == expected[onset : onset + count]).all()
-        assert not out[row, count:].any()
+        assert samples.tolist() == expected[onset : onset + count].tolist()
+        assert not samples.flags.writeable
 
 
-def test_reading_needs_excerpts_inside_their_clips(dataset: Folder) -> None:
+def test_excerpts_must_lie_inside_their_clips(dataset: Folder) -> None:
     pack = open_pack(dataset, RATE_HZ)
-    out = np.zeros((1, 20000), np.int16)
     length = int(pack.num_samples[5])
     for onset, count in ((0, length + 1), (length, 1), (-1, 10), (0, -1)):
         with pytest.raises(ValueError, match=f"of clip 5, which has {length}"):
-            pack.read(np.array([5]), np.array([onset]), np.array([count]), out)
-    with pytest.raises(ValueError, match="fit 100 samples"):
-        pack.read(np.array([5]), np.array([0]), np.array([101]), out[:, :100])
-    pack.read(np.array([5]), np.array([length]), np.array([0]), out)
+            pack.excerpts(np.array([5]), np.array([onset]), np.array([count]))
+    assert not len(pack.excerpts(np.array([5]), np.array([length]), np.array([0]))[0])
+
+
+def test_a_batch_holds_excerpts_cut_to_its_length_or_padded_with_zeros(dataset: Folder) -> None:
+    pack = open_pack(dataset, RATE_HZ)
+    cut = Excerpts(np.array([5, 2, 5]), np.array([0, 100, 900]), np.array([1500, 700, 1000]))
+    batch = read_batch(pack, cut, 1000)
+    assert batch.waveform.shape == (3, 1000)
+    assert batch.num_samples.tolist() == [1000, 700, 1000]
+    assert batch.clip_index.tolist() == [5, 2, 5]
+    assert batch.waveform[0].tolist() == pack.clip(5)[:1000].tolist()
+    assert batch.waveform[1].tolist() == pack.clip(2)[100:800].tolist() + [0] * 300
+    assert batch.waveform[2].tolist() == pack.clip(5)[900:1900].tolist()
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -51,7 +51,7 @@ def test_each_clips_frames_are_what_the_model_says_of_it_alone(odd_clips: Path, 
     for place, row in enumerate(rows):
         num_samples = int(pack.num_samples[row])
         waveform = np.zeros((1, model.padded_samples(num_samples)), np.int16)
-        pack.read(np.array([row]), np.zeros(1, np.int64), np.array([num_samples]), waveform)
+        waveform[0, :num_samples] = pack.clip(int(row))
         with torch.inference_mode():
             said = model(torch.from_numpy(waveform), torch.tensor([num_samples])).framewise[0].numpy()
         count = frames_covering(num_samples, 640, RATE_HZ)

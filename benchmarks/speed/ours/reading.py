@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.speed.inputs import random_batches, recordings, use_one_core
 from earmark.data.augment import Augmentation, apply_features, apply_waveform, draw
-from earmark.data.clips import read_batch, whole_clips
+from earmark.data.clips import read_batch, read_excerpts, whole_clips
 from earmark.data.packs import Pack, open_pack
 from earmark.data.sampling import shuffled
 from earmark.data.statements import ClipLabels
@@ -79,8 +79,8 @@ def packed_reading_whole(work: Path) -> Callable[[], torch.Tensor]:
     nothing = draw(Augmentation(), BATCH, BATCH, 0, 0)
 
     def read() -> torch.Tensor:
-        batch = read_batch(pack, clips.at(next(batches)), SECONDS * RATE_HZ)
-        return apply_waveform(batch.waveform, batch.num_samples, nothing)[-1]
+        read_clips = read_excerpts(pack, clips.at(next(batches)), SECONDS * RATE_HZ)
+        return apply_waveform(read_clips, SECONDS * RATE_HZ, nothing)[-1]
 
     return read
 
