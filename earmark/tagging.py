@@ -17,7 +17,7 @@ from earmark.data.audio.reading import blocks
 from earmark.errors import InputError, first_few
 from earmark.files import written_aside
 from earmark.models.ensemble import Ensemble, Model, taggers_of
-from earmark.models.inference import for_scoring
+from earmark.models.inference import for_scoring, on_all_cores
 from earmark.prefetch import prefetched
 from earmark.scores.scorer import whole_s, window_samples
 from earmark.timing import seconds_from_samples
@@ -146,14 +146,18 @@ class RecordingTagger:
         parts = (part for item in prefetched(self._pieces(paths), AHEAD) for part in self._parts_of(item))
         batches: Iterator[list[_Part] | Unreadable | _EndOfWindows]
         batches = in_batches(parts, _Part, self.tagger, self.device)
-        for batch in batches:
-            if not isinstance(batch, list):
-                yield batch
-                continue
-            with torch.inference_mode():
-                scores, embedding = self.tagger.scores_and_embedding(*padded_batch(batch, self.tagger, self.device))
-            for row in zip(batch, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True):
-                yield _Said(*row)
+        for said in on_all_cores(self._said_of, batches, self.device):
+            yield from said
+
+    def _said_of(
+        self, batch: list[_Part] | Unreadable | _EndOfWindows
+    ) -> list[_Said] | list[Unreadable | _EndOfWindows]:
+        """What the model says of a batch; anything else as it is."""
+        if not isinstance(batch, list):
+            return [batch]
+        with torch.inference_mode():
+            scores, embedding = self.tagger.scores_and_embedding(*padded_batch(batch, self.tagger, self.device))
+        return [_Said(*row) for row in zip(batch, scores.cpu().numpy(), embedding.cpu().numpy(), strict=True)]
 
     def _parts_of(self, item: _Piece | _EndOfWindows | Unreadable) -> list[_Part | _EndOfWindows | Unreadable]:
         """What goes through the model of a piece; anything else as it is."""

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from earmark.prefetch import prefetched
+from earmark.prefetch import mapped, prefetched
 
 
 def test_the_items_come_in_their_order() -> None:
@@ -52,3 +52,35 @@ next(sys.left)
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_the_items_order_whoever_is_done_first(threads: int) -> None:
+    def late(item: int) -> int:
+        time.sleep(0.02 if item % 2 == 0 else 0)
+        return 10 * item
+
+    assert list(mapped(late, range(9), threads)) == [10 * item for item in range(9)]
+
+
+def test_several_threads_work_at_the_same_time_each_begun_once() -> None:
+    together, begun = threading.Barrier(3, timeout=20), []
+    assert list(mapped(lambda item: together.wait() >= 0, range(6), 3, begin=lambda: begun.append(1))) == [True] * 6
+    assert len(begun) == 3
+
+
+def test_a_failing_function_arrives_at_its_item() -> None:
+    results = mapped(lambda item: 1 / item, [1, 2, 0, 4], 2)
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_no_more_items_than_the_depth_are_taken_from_the_source() -> None:
+    taken = []
+    results = mapped(abs, (taken.append(i) or i for i in range(100)), 2, depth=4)
+    assert [next(results), next(results)] == [0, 1]
+    assert len(taken) == 5
+    before = threading.active_count()
+    results.close()
+    assert threading.active_count() == before - 2

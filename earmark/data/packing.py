@@ -4,10 +4,10 @@ import contextlib
 import logging
 import shutil
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,6 +21,7 @@ from earmark.data.audio.stretches import LENGTH_TOLERANCE_S
 from earmark.data.shards import FORMAT, Clips, Shard
 from earmark.errors import InputError
 from earmark.files import read_json, write_json, written_aside
+from earmark.prefetch import mapped
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +133,10 @@ def pack_shards(
         InputError: the disk has too little room.
     """
     _check_room(folder, clips, shards, rate_hz)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    rows = (row for shard in shards for row in range(shard.first, shard.stop))
+    decoded = mapped(partial(_decode, dataset, clips, rate_hz), rows, workers, depth=AHEAD * workers)
     finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
-    try:
-        rows = (row for shard in shards for row in range(shard.first, shard.stop))
-        decoded = _decoded_ahead(pool, AHEAD * workers, rows, dataset, clips, rate_hz)
+    with contextlib.closing(decoded), finisher:
         last: Future[None] | None = None
         for shard in shards:
             # The record goes first: it must never vouch for waveforms of another table.
@@ -148,9 +148,6 @@ def pack_shards(
             last = finisher.submit(finish)
         if last is not None:
             last.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        finisher.shutdown()
 
 
 @contextlib.contextmanager
@@ -177,25 +174,12 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _decoded_ahead(
-    pool: ThreadPoolExecutor, depth: int, rows: Iterator[int], dataset: PackedDataset, clips: Clips, rate_hz: int
-) -> Iterator[DecodedClip]:
-    """The clips of rows in their order, at most `depth` decoded or waiting."""
-    waiting: deque[Future[DecodedClip]] = deque()
-    for row in rows:
-        waiting.append(pool.submit(_decode, dataset.audio_path(row), clips, row, rate_hz))
-        if len(waiting) == depth:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _decode(path: Path, clips: Clips, row: int, rate_hz: int) -> DecodedClip:
+def _decode(dataset: PackedDataset, clips: Clips, rate_hz: int, row: int) -> DecodedClip:
     name, shown = str(clips.clip[row]), str(clips.path[row])
     onset, offset, duration_s = (float(column[row]) for column in (clips.onset, clips.offset, clips.duration_s))
     try:
         waveforms, problems = read_parts(
-            path, rate_hz, None if isnan(onset) else onset, None if isnan(offset) else offset
+            dataset.audio_path(row), rate_hz, None if isnan(onset) else onset, None if isnan(offset) else offset
         )
     except AudioError as error:
         return DecodedClip([], 0, [error.problem(shown, name)])

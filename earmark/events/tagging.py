@@ -26,7 +26,7 @@ from earmark.events.decisions import (
 )
 from earmark.events.stream import Event, EventStream
 from earmark.models.ensemble import Model
-from earmark.models.inference import for_scoring
+from earmark.models.inference import for_scoring, on_all_cores
 from earmark.models.tagger import model_folder
 from earmark.prefetch import prefetched
 from earmark.scores.framewise import frame_windows, on_grid, step_samples, whole_frames_samples
@@ -131,14 +131,20 @@ class EventTagger:
 
     def _scored(self, paths: Iterable[str]) -> Iterator[tuple[_Window, FloatArray] | Unreadable]:
         """The windows in their order with the scores of those of their frames that count, (frame, tag)."""
-        for batch in in_batches(prefetched(self._windows(paths), AHEAD), _Window, self.model, self.device):
-            if not isinstance(batch, list):
-                yield batch
-                continue
-            with torch.inference_mode():
-                said = self.model(*padded_batch(batch, self.model, self.device)).framewise.cpu().numpy()
-            for window, frames in zip(batch, said, strict=True):
-                yield window, on_grid(frames, window.stop)[window.first :]
+        batches: Iterator[list[_Window] | Unreadable]
+        batches = in_batches(prefetched(self._windows(paths), AHEAD), _Window, self.model, self.device)
+        for said in on_all_cores(self._said_of, batches, self.device):
+            yield from said
+
+    def _said_of(self, batch: list[_Window] | Unreadable) -> list[tuple[_Window, FloatArray]] | list[Unreadable]:
+        """What the model says of a batch; anything else as it is."""
+        if not isinstance(batch, list):
+            return [batch]
+        with torch.inference_mode():
+            said = self.model(*padded_batch(batch, self.model, self.device)).framewise.cpu().numpy()
+        return [
+            (window, on_grid(frames, window.stop)[window.first :]) for window, frames in zip(batch, said, strict=True)
+        ]
 
     def _windows(self, paths: Iterable[str]) -> Iterator[_Window | Unreadable]:
         for path in paths:

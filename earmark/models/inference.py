@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -11,8 +13,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from earmark.models.ensemble import Model
 from earmark.models.mbconv import ActivatedNorm, MBConvNet
 from earmark.models.tagger import Tagger
+from earmark.prefetch import mapped
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
+BatchT = TypeVar("BatchT")
+SaidT = TypeVar("SaidT")
 
 CELLS_AT_ONCE = 1 << 18
 """Feature cells of a batch on a CPU: four clips of 10 s with 64 mels. Beyond, the first layers' maps leave the cache
@@ -49,6 +54,29 @@ def clips_at_once(model: Model, num_samples: int, device: torch.device) -> int:
     num_frames = clip_frames.num_frames if clip_frames else num_samples // front_end.hop_samples
     cells = num_frames * front_end.num_mels
     return min(MOST_AT_ONCE, max(1, CELLS_AT_ONCE // max(1, cells)))
+
+
+def on_all_cores(
+    score: Callable[[BatchT], SaidT], batches: Iterable[BatchT], device: torch.device | None
+) -> Iterator[SaidT]:
+    """What a model says of batches, in their order; on a CPU of one batch a core, as many at once as torch has threads.
+
+    Threads that share a forward pass wait for each other at every layer: two cores score 94 clips of 10 s a second
+    with MobileNetV2 so, 80 with both in each pass, one alone 50.
+
+    Args:
+        score: safe to be called in several threads at the same time.
+        device: where it computes; None where that, or its safety, is not known: one batch after another.
+    """
+    threads = torch.get_num_threads() if device is not None and device.type == "cpu" else 1
+    if threads == 1:
+        yield from map(score, batches)
+        return
+    try:
+        yield from mapped(score, batches, threads, begin=partial(torch.set_num_threads, 1))
+    finally:
+        # Threads still to come begin with the number that was set last, in whichever thread.
+        torch.set_num_threads(threads)
 
 
 class _Autocast(nn.Module):

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.data.clips import Excerpts, IntArray, whole_clips
+from earmark.data.clips import Batch, Excerpts, IntArray, whole_clips
 from earmark.data.packs import Pack
 from earmark.errors import InputError
 from earmark.models.ensemble import Model, taggers_of
-from earmark.models.inference import clips_at_once, for_scoring
+from earmark.models.inference import clips_at_once, for_scoring, on_all_cores
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
 from earmark.scores.predict import FloatArray, batches
@@ -126,10 +126,15 @@ def framewise_clip_scores(model: Model, pack: Pack, rows: IntArray, *, device: t
     def at_once(num_samples: int) -> int:
         return clips_at_once(ready, num_samples, device)
 
+    def said_of(read: tuple[IntArray, Batch]) -> tuple[IntArray, FloatArray]:
+        positions, batch = read
+        with torch.inference_mode():
+            said = ready(batch.waveform.to(device), batch.num_samples.to(device)).framewise.cpu().numpy()
+        return positions, said
+
+    read_ahead = prefetched(batches(ready.padded_samples, at_once, pack, parts))
     with progress_bar(len(parts), "scoring frames", "clip") as bar:
-        for positions, batch in prefetched(batches(ready.padded_samples, at_once, pack, parts)):
-            with torch.inference_mode():
-                said = ready(batch.waveform.to(device), batch.num_samples.to(device)).framewise.cpu().numpy()
+        for positions, said in on_all_cores(said_of, read_ahead, device):
             for position, frames in zip(positions, said, strict=True):
                 begin, first, end = places[position]
                 scores[begin : begin + end - first] = on_grid(frames, end)[first:]

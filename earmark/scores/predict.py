@@ -9,6 +9,7 @@ import torch
 from earmark.data.clips import Batch, Excerpts, IntArray, read_batch, whole_clips, windows
 from earmark.data.packs import Pack
 from earmark.models.ensemble import Model
+from earmark.models.inference import on_all_cores
 from earmark.prefetch import prefetched
 from earmark.progress import progress_bar
 from earmark.scores.scorer import Scorer, model_scorer
@@ -52,9 +53,14 @@ def excerpt_scores(scorer: Scorer, pack: Pack, excerpts: Excerpts) -> FloatArray
         counts = scorer.chunking.counts(excerpts, pack.rate_hz)
     of = np.repeat(np.arange(len(excerpts)), counts)
     scores = np.zeros((len(excerpts), len(scorer.tags)), np.float32)
+
+    def said_of(read: tuple[IntArray, Batch]) -> tuple[IntArray, FloatArray]:
+        positions, batch = read
+        return positions, scorer.score(batch.waveform, batch.num_samples).cpu().numpy()
+
+    read_ahead = prefetched(batches(scorer.padded_samples, scorer.clips_at_once, pack, parts))
     with progress_bar(len(parts), "scoring", "clip") as bar:
-        for positions, batch in prefetched(batches(scorer.padded_samples, scorer.clips_at_once, pack, parts)):
-            said = scorer.score(batch.waveform, batch.num_samples).cpu().numpy()
+        for positions, said in on_all_cores(said_of, read_ahead, scorer.device):
             np.add.at(scores, of[positions], said)
             bar.update(len(positions))
     scores /= counts[:, None]

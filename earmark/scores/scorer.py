@@ -29,6 +29,7 @@ class Scorer:
     Attributes:
         rate_hz: the sample rate of the waveforms.
         digest: what it is, by content; a callable's is the name that it was given.
+        device: where it computes, several batches at the same time on a CPU; None: one batch after another.
         padded_samples: the length that a waveform of so many samples is padded or cut to.
         clips_at_once: how many waveforms of a padded length are best scored together.
         score: clipwise scores (clip, tag) in [0, 1] of waveforms (clip, sample), int16 as packed, or float32 in
@@ -41,6 +42,7 @@ class Scorer:
     tags: tuple[str, ...]
     rate_hz: int
     digest: str
+    device: torch.device | None
     padded_samples: Callable[[int], int]
     clips_at_once: Callable[[int], int]
     score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -69,6 +71,7 @@ def model_scorer(model: Model, device: torch.device, digest: str | None = None, 
         tags=model.config.vocabulary,
         rate_hz=model.rate_hz,
         digest=digest or _digest_of(model),
+        device=device,
         padded_samples=ready.padded_samples,
         clips_at_once=lambda num_samples: clips_at_once(ready, num_samples, device),
         score=score,
@@ -102,6 +105,7 @@ def callable_scorer(
         tags=tuple(tags),
         rate_hz=rate_hz,
         digest=name,
+        device=None,
         padded_samples=lambda num_samples: num_samples,
         clips_at_once=lambda num_samples: MOST_AT_ONCE,
         score=score,

@@ -1,5 +1,8 @@
 """The form that scores: what it says is what the model says, and the model stays as it was."""
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -7,10 +10,11 @@ from torch import nn
 from earmark.data.vocabulary import Vocabulary
 from earmark.features import PRESETS, ClipFrames
 from earmark.models.ensemble import Ensemble
-from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring
+from earmark.models.inference import MOST_AT_ONCE, clips_at_once, for_scoring, on_all_cores
 from earmark.models.tagger import BACKBONES, BackboneConfig, HeadConfig, Tagger, TaggerConfig
 
 TAGS = Vocabulary(("Dog", "Rain"))
+CPU = torch.device("cpu")
 
 
 def made_tagger(backbone: str, front_end: str = "psl", head: str = "mean") -> Tagger:
@@ -97,11 +101,72 @@ def test_an_ensemble_is_folded_member_by_member() -> None:
 
 
 def test_short_waveforms_share_larger_batches() -> None:
-    tagger, cpu = made_tagger("crnn_small"), torch.device("cpu")
-    sizes = [clips_at_once(tagger, 16_000 * seconds, cpu) for seconds in (1, 2, 10, 30, 3000)]
+    tagger = made_tagger("crnn_small")
+    sizes = [clips_at_once(tagger, 16_000 * seconds, CPU) for seconds in (1, 2, 10, 30, 3000)]
     assert sizes == [40, 20, 4, 1, 1]
-    assert clips_at_once(tagger, 16, cpu) == MOST_AT_ONCE
-    assert clips_at_once(made_tagger("crnn_small", "psla"), 160_000, cpu) == 2
+    assert clips_at_once(tagger, 16, CPU) == MOST_AT_ONCE
+    assert clips_at_once(made_tagger("crnn_small", "psla"), 160_000, CPU) == 2
     # Clips fitted to their frames are all alike, however long.
     tagger.config = tagger.config.model_copy(update={"clip_frames": ClipFrames(num_frames=1000)})
-    assert [clips_at_once(tagger, 16_000 * seconds, cpu) for seconds in (1, 30)] == [4, 4]
+    assert [clips_at_once(tagger, 16_000 * seconds, CPU) for seconds in (1, 30)] == [4, 4]
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_cpu_scores_as_many_batches_at_once_as_it_has_threads_each_on_one_core() -> None:
+    together = threading.Barrier(3, timeout=20)
+
+    def score(batch: int) -> tuple[int, int]:
+        together.wait()
+        return batch, torch.get_num_threads()
+
+    assert list(on_all_cores(score, range(6), CPU)) == [(batch, 1) for batch in range(6)]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_that_begin_later_have_all_cores_also_where_scoring_broke_off() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(on_all_cores(lambda batch: 1 / batch, [1, 0, 1], CPU))
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert found == [3]
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("device", [None, torch.device("cuda")])
+def test_elsewhere_batches_are_scored_one_after_another_where_they_are_asked_for(device: torch.device | None) -> None:
+    said = on_all_cores(lambda batch: (batch, threading.current_thread()), range(4), device)
+    assert list(said) == [(batch, threading.current_thread()) for batch in range(4)]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_threads_may_score_with_one_model_at_the_same_time(backbone: str) -> None:
+    model = for_scoring(made_tagger(backbone))
+    length = model.padded_samples(8_000)
+    waveforms = [torch.randn(2, length) * 0.1 for _ in range(6)]
+
+    def score(waveform: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            clipwise = model(waveform).clipwise
+        assert isinstance(clipwise, torch.Tensor)
+        return clipwise
+
+    before = torch.get_num_threads()
+    said = {}
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            said[threads] = torch.stack(list(on_all_cores(score, waveforms, CPU)))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(said[1], said[3])
