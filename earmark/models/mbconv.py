@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from earmark.models.depthwise import depthwise_conv
+from earmark.models.squeeze_excite import SqueezeExcite
 
 Padding = Literal["symmetric", "same"]
 
@@ -181,21 +182,6 @@ class ActivatedNorm(nn.BatchNorm2d):
     def activation_alone(self) -> nn.Module:
         """What is left once the norm is folded into the convolution before it."""
         return nn.ReLU6(inplace=True) if self.activation == "relu6" else nn.SiLU(inplace=True)
-
-
-class SqueezeExcite(nn.Module):
-    """Channels scaled by what their means say."""
-
-    def __init__(self, num_channels: int, num_squeezed: int) -> None:
-        super().__init__()
-        self.conv_reduce = nn.Conv2d(num_channels, num_squeezed, 1)
-        self.conv_expand = nn.Conv2d(num_squeezed, num_channels, 1)
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden of the same shape; overwritten when no gradient is wanted."""
-        squeezed = functional.silu(self.conv_reduce(hidden.mean((2, 3), keepdim=True)))
-        gate = torch.sigmoid(self.conv_expand(squeezed))
-        return hidden * gate if torch.is_grad_enabled() else hidden.mul_(gate)
 
 
 @dataclass(frozen=True)
