@@ -39,13 +39,14 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def machine_name(device: torch.device) -> str:
-    """The processor in words: cores and model, and the GPU where that computes."""
+    """The processor in words: cores, model and widest arithmetic, and the GPU where that computes."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    cores = f"{os.cpu_count()} x {model}"
+    in_bf16 = ", bf16" if resolve_precision("auto", torch.device("cpu")) == "bf16" else ""
+    cores = f"{os.cpu_count()} x {model} ({torch.backends.cpu.get_cpu_capability()}{in_bf16})"
     return f"{torch.cuda.get_device_name(device)}, {cores}" if device.type == "cuda" else cores
 
 

@@ -13,7 +13,7 @@ from benchmarks.naming import named_rows
 from benchmarks.speed.contest import Row, run_row
 from benchmarks.speed.rows import ALL
 from benchmarks.speed.table import NAMES, write_tables
-from earmark.environment import machine_name, today
+from earmark.environment import machine_name, resolve_precision, today
 from earmark.errors import InputError
 from earmark.files import write_json
 
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(rows: Sequence[Row], peers: Path | None, work: Path, results: Path, rounds: int) -> None:
-    """Measures rows in their order and keeps each; those that need a device that is not here are passed over."""
+    """Measures rows in their order and keeps each; those that this machine lacks something for are passed over."""
     for row in rows:
-        if row.device == "cuda" and not torch.cuda.is_available():
-            print(f"{row.name}: not measured, it needs a GPU")
+        if lacking := _lacking(row):
+            print(f"{row.name}: not measured, it needs {lacking}")
             continue
         if peers is None and any(one.environment == "peers" for one in row.contestants):
             raise InputError(
@@ -71,6 +71,14 @@ def measure(rows: Sequence[Row], peers: Path | None, work: Path, results: Path, 
                 f"{row.name:24} {name:40} {one['seconds']:.3e} s  x {one['ratio']:.3g}  {one['peak_mb']} MB", flush=True
             )
         write_tables(ALL, results)
+
+
+def _lacking(row: Row) -> str:
+    """What a row needs that this machine does not have; empty where nothing lacks."""
+    if row.device == "cuda":
+        return "" if torch.cuda.is_available() else "a GPU"
+    in_bf16 = row.peak == "bf16" and resolve_precision("auto", torch.device("cpu")) != "bf16"
+    return "a processor that computes in bf16" if in_bf16 else ""
 
 
 def _refuse_other_answers(row: Row, apart: float | None) -> None:

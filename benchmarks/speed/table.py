@@ -30,17 +30,16 @@ def write_tables(rows: Sequence[Row], results: Path) -> None:
 def write_table(rows: Sequence[Row], results: Path, name: str = "speed") -> None:
     """Writes the tables of all rows; those that were not run say so."""
     records = {row.name: read_json(path) for row in rows if (path := results / name / f"{row.name}.json").exists()}
+    runs = sorted({_run(record) for record in records.values()})
     lines = ["# Speed beside peers", "", NOTE, ""]
     for table in dict.fromkeys(row.table for row in rows):
         lines += [f"## {table}", "", *HEAD]
         shown = [row for row in rows if row.table == table]
         for row in shown:
-            lines += _row_lines(row, records.get(row.name))
+            lines += _row_lines(row, records.get(row.name), runs)
         missed = [f"- {_title(row)}: {said}" for row in shown if (said := _missed(row, records.get(row.name)))]
         lines += ["", *missed, *([""] if missed else [])]
-    dates = sorted({record["date"] for record in records.values()})
-    machines = sorted({record["machine"] for record in records.values()})
-    lines.append(f"Run {' to '.join(dict.fromkeys((dates[0], dates[-1])))} on {'; '.join(machines)}." if dates else "")
+    lines += [f"Run {run}." if len(runs) == 1 else f"[{number}] Run {run}.  " for number, run in enumerate(runs, 1)]
     write_text(results / f"{name}.md", "\n".join(lines).rstrip() + "\n")
 
 
@@ -50,13 +49,19 @@ HEAD = [
 ]
 
 
-def _row_lines(row: Row, record: Mapping[str, Any] | None) -> list[str]:
+def _run(record: Mapping[str, Any]) -> str:
+    """When and on what a row was measured."""
+    return f"{record['date']} on {record['machine']}"
+
+
+def _row_lines(row: Row, record: Mapping[str, Any] | None, runs: Sequence[str]) -> list[str]:
     if record is None:
         return [_line(_title(row), "", "not measured", "", "", "", "")]
     found = record["contestants"]
     floor = floor_seconds(row, found)
     reached = f"{100 * floor / found[row.ours.name]['seconds']:.0f} %" if floor else ""
     note = f"; {row.note.format(apart=format(record['apart'] or 0, '.2g'))}" if row.note else ""
+    note += f" [{1 + runs.index(_run(record))}]" if len(runs) > 1 else ""
     ours = found[row.ours.name]
     aim = f"<= {row.aim_seconds:g} s{_or_missed(ours['seconds'] <= row.aim_seconds)}" if row.aim_seconds else ""
     lines = [_line(_title(row) + note, f"**{row.ours.name}**", _rate(row, ours), "", aim, reached, _peak_mb(ours))]
@@ -86,8 +91,9 @@ def floor_seconds(row: Row, found: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def _aim_peer(row: Row, found: Mapping[str, Mapping[str, float]]) -> str | None:
-    """The peer that the row's aim speaks of: the fastest, unless one is named."""
-    return row.aim_peer or min((peer.name for peer in row.peers), key=lambda name: found[name]["ratio"], default=None)
+    """The peer that the row's aim speaks of: the fastest that does all of the work, unless one is named."""
+    names = [peer.name for peer in row.peers if peer.name not in row.parts]
+    return row.aim_peer or min(names, key=lambda name: found[name]["ratio"], default=None)
 
 
 def _missed(row: Row, record: Mapping[str, Any] | None) -> str:

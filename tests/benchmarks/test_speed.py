@@ -111,6 +111,39 @@ def test_an_aim_speaks_of_the_best_peer_or_of_one(tmp_path: Path) -> None:
     assert "missed" not in named_one
 
 
+def test_a_part_of_the_work_is_no_peer_that_an_aim_speaks_of(tmp_path: Path) -> None:
+    row = replace(ROW, peers=(*ROW.peers, Contestant("a part", f"{HERE}:first")), parts=("a part",), aim=3.0)
+    found = table_of(row, kept(ours=(0.2, 1), a_peer=(0.8, 4), a_part=(0.1, 0.5)), tmp_path)
+    assert "| a peer | 1.25 clips | 4 (4 to 4) | >= 3 |" in found
+    assert "| Some work | **ours** | 5 clips |  |  | 50 % | 7 |" in found
+
+
+def test_rows_of_several_runs_say_which_each_is_of(tmp_path: Path) -> None:
+    record = kept(ours=(0.2, 1), a_peer=(0.5, 2.5))
+    (tmp_path / "speed").mkdir()
+    (tmp_path / "speed" / "other.json").write_text(json.dumps({**record, "machine": "another machine"}))
+    (tmp_path / "speed" / "some-row.json").write_text(json.dumps(record))
+    write_table([ROW, replace(ROW, name="other", title="Other work")], tmp_path)
+    found = (tmp_path / "speed.md").read_text()
+    assert "| Some work [1] | **ours** |" in found
+    assert "| Other work [2] | **ours** |" in found
+    assert "[1] Run 2026-01-02 on a machine.  \n[2] Run 2026-01-02 on another machine." in found
+
+
+def test_a_row_that_the_machine_lacks_something_for_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.speed.__main__.resolve_precision", lambda name, device: "fp32")
+    monkeypatch.setattr("benchmarks.speed.__main__.torch.cuda.is_available", lambda: False)
+    rows = [replace(ROW, flops=1.0, peak="bf16"), replace(ROW, name="of-a-gpu", device="cuda")]
+    measure(rows, Path(sys.executable), tmp_path, tmp_path / "results", 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "some-row: not measured, it needs a processor that computes in bf16",
+        "of-a-gpu: not measured, it needs a GPU",
+    ]
+    assert not (tmp_path / "results").exists()
+
+
 def test_rows_name_what_is_there() -> None:
     assert len({row.name for row in ALL}) == len(ALL)
     for row in ALL:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks.speed.inputs import random_batches, recordings, use_one_core
+from earmark.data.audio.reading import read_parts
 from earmark.data.augment import Augmentation, apply_features, apply_waveform, draw
 from earmark.data.clips import read_batch, read_excerpts, whole_clips
 from earmark.data.packs import Pack, open_pack
@@ -19,6 +20,7 @@ from earmark.data.sampling import shuffled
 from earmark.data.statements import ClipLabels
 from earmark.features import PRESETS, LogMel
 from earmark.features.one_clip import INT16_SCALE
+from earmark.prefetch import mapped
 from earmark.training.feed import Feed
 from earmark.training.targets import WeakLabels
 
@@ -149,8 +151,25 @@ def _packing(kind: str, num_files: int, rate_hz: int, workers: int, work: Path) 
     return pack
 
 
+def _reading(kind: str, num_files: int, workers: int, work: Path) -> Callable[[], None]:
+    """All files read as packing reads them, and thrown away."""
+    if workers == 1:
+        use_one_core()
+    paths = recordings(work, kind, num_files, 44100)
+
+    def read() -> None:
+        for _ in mapped(lambda path: len(read_parts(path, 44100)), paths, workers):
+            pass
+
+    return read
+
+
 packing_ogg = partial(_packing, "ogg", OGG_FILES, 44100, 1)
 packing_ogg_2 = partial(_packing, "ogg", OGG_FILES, 44100, 2)
 packing_flac = partial(_packing, "flac", FLAC_FILES, 44100, 1)
 packing_flac_2 = partial(_packing, "flac", FLAC_FILES, 44100, 2)
 packing_ogg_resampled = partial(_packing, "ogg", OGG_FILES, 16000, 1)
+reading_ogg = partial(_reading, "ogg", OGG_FILES, 1)
+reading_ogg_2 = partial(_reading, "ogg", OGG_FILES, 2)
+reading_flac = partial(_reading, "flac", FLAC_FILES, 1)
+reading_flac_2 = partial(_reading, "flac", FLAC_FILES, 2)

@@ -1,4 +1,4 @@
-"""Steps of training, ours: from packed waveforms, log-mel included, at the precision that training chooses."""
+"""Steps of training, ours: from packed waveforms, log-mel included."""
 
 import math
 from collections.abc import Callable
@@ -29,10 +29,10 @@ STEPS_ON_GPU = 20
 RATE = 1e-4
 
 
-def on_cpu(name: str, work: Path) -> Callable[[], npt.NDArray[np.int64]]:
+def on_cpu(name: str, precision: str, work: Path) -> Callable[[], npt.NDArray[np.int64]]:
     """A step on one batch; gives the number of weights, for peers to have as many."""
     tagger = NETWORKS[name].tagger()
-    take_step = stepper(NETWORKS[name], tagger)
+    take_step = stepper(NETWORKS[name], tagger, precision)
     batch = made_up_batch(NETWORKS[name], CLIPS_ON_CPU[name])
 
     def step() -> npt.NDArray[np.int64]:
@@ -45,7 +45,7 @@ def on_cpu(name: str, work: Path) -> Callable[[], npt.NDArray[np.int64]]:
 def in_hand(name: str, compiled: bool, device: torch.device, work: Path) -> Callable[[], None]:
     """Some steps on one of the feed's batches, which is at hand."""
     network = NETWORKS[name]
-    take_step = stepper(network, network.tagger().to(device), compiled)
+    take_step = stepper(network, network.tagger().to(device), compiled=compiled)
     batch = next(preset_feed(network, work).batches(0))
 
     def steps() -> None:
@@ -81,8 +81,11 @@ def feed_alone(name: str, work: Path) -> Callable[[], None]:
     return batches
 
 
-efficientnet_b2, mobilenetv2, cnn_gru, class_frame_resnet = (
-    partial(on_cpu, name) for name in ("efficientnet_b2", "mobilenetv2", "cnn_gru", "class_frame_resnet")
+efficientnet_b2_bf16, mobilenetv2_bf16, cnn_gru_bf16, class_frame_resnet_bf16 = (
+    partial(on_cpu, name, "bf16") for name in CLIPS_ON_CPU
+)
+efficientnet_b2_fp32, mobilenetv2_fp32, cnn_gru_fp32, class_frame_resnet_fp32 = (
+    partial(on_cpu, name, "fp32") for name in CLIPS_ON_CPU
 )
 efficientnet_b2_eager, mobilenetv2_eager = (
     partial(in_hand, name, False, GPU) for name in ("efficientnet_b2", "mobilenetv2")
@@ -94,11 +97,13 @@ efficientnet_b2_fed, mobilenetv2_fed = (partial(fed, name, GPU) for name in ("ef
 efficientnet_b2_feed, mobilenetv2_feed = (partial(feed_alone, name) for name in ("efficientnet_b2", "mobilenetv2"))
 
 
-def stepper(network: Network, tagger: Tagger, compiled: bool = False) -> Callable[[TrainingBatch], None]:
+def stepper(
+    network: Network, tagger: Tagger, precision: str = "auto", compiled: bool = False
+) -> Callable[[TrainingBatch], None]:
     """What takes a step of the network's recipe on a batch."""
     settings = network.settings.fit
     device = next(tagger.parameters()).device
-    settings = settings.model_copy(update={"precision": resolve_precision(settings.precision, device)})
+    settings = settings.model_copy(update={"precision": resolve_precision(precision, device)})
     optimizer = build_optimizer(tagger, settings)
     if compiled:
         tagger.backbone.compile()
