@@ -8,7 +8,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,12 +30,14 @@ class Contestant:
             function without arguments, which gives what it found where that is to be compared.
         units: how many of the row's units a call does. Slow ones may do less.
         environment: whose Python runs it.
+        variables: what its process finds in its environment beside what all do.
     """
 
     name: str
     function: str
     units: float = 1
     environment: Literal["ours", "peers"] = "peers"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def run_row(row: Row, pythons: dict[str, Path], work: Path, rounds: int, block_s
 
 def start(contestant: Contestant, python: Path, work: Path, threads: int) -> Worker:
     """A contestant's process, ready."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    of_threads = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    environment = {**os.environ, **of_threads, **contestant.variables}
     words = [str(python), "-m", "benchmarks.speed.worker", contestant.function, str(work)]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     worker = Worker(contestant, process)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,13 @@ def test_speed_counts_only_where_answers_agree(tmp_path: Path) -> None:
 def test_one_that_cannot_begin_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a peer: ended with exit status 1"):
         run_row(replace(ROW, peers=(Contestant("a peer", f"{HERE}:broken"),)), PYTHONS, tmp_path, rounds=1)
+
+
+def test_a_contestant_may_have_variables_of_its_own(tmp_path: Path) -> None:
+    told = Contestant("told", f"{HERE}:told", variables={"SOME_VARIABLE": "2.5"})
+    row = replace(ROW, ours=replace(told, environment=OURS), peers=(replace(told, variables={"SOME_VARIABLE": "4"}),))
+    assert run_row(row, PYTHONS, tmp_path, rounds=1, block_s=0)["apart"] == 1.5
+    assert "SOME_VARIABLE" not in os.environ
 
 
 def test_the_floor_is_the_longer_of_operations_and_bytes() -> None:

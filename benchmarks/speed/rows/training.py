@@ -27,13 +27,21 @@ def _on_cpu(
         unit="clip",
         table=TABLE,
         ours=Contestant("earmark", f"{_OURS}:{network}_{precision}", num_clips, OURS),
-        peers=(Contestant(peer, f"{_PEERS}:{network}", num_clips),),
+        peers=(
+            Contestant(peer, f"{_PEERS}:{network}", num_clips),
+            *((_keeping_memory(network, num_clips),) if precision == "fp32" else ()),
+        ),
         aim=aim,
         flops=3 * FORWARD[network],
         peak=precision,
         tolerance=0,  # as many weights
         binds=binds,
     )
+
+
+def _keeping_memory(network: str, num_clips: int) -> Contestant:
+    variables = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**32))
+    return Contestant("earmark, memory kept", f"{_OURS}:{network}_fp32", num_clips, OURS, variables)
 
 
 def _on_gpu(network: str, num_clips: int, title: str) -> Row:
