@@ -28,8 +28,8 @@ def write_tables(rows: Sequence[Row], results: Path) -> None:
 
 
 def write_table(rows: Sequence[Row], results: Path, name: str = "speed") -> None:
-    """Writes the tables of all rows; those that were not run say so."""
-    records = {row.name: read_json(path) for row in rows if (path := results / name / f"{row.name}.json").exists()}
+    """Writes the tables of all rows; those that were not run, or with other contestants than now, say so."""
+    records = {row.name: record for row in rows if (record := _kept(row, results / name / f"{row.name}.json"))}
     runs = sorted({_run(record) for record in records.values()})
     lines = ["# Speed beside peers", "", NOTE, ""]
     for table in dict.fromkeys(row.table for row in rows):
@@ -47,6 +47,12 @@ HEAD = [
     "| work | who | a second | times as fast | aim | floor reached | peak MB |",
     "|---|---|---:|---:|---:|---:|---:|",
 ]
+
+
+def _kept(row: Row, path: Path) -> dict[str, Any] | None:
+    """What was measured of a row; None where that is not all that is asked now."""
+    record: dict[str, Any] = read_json(path) if path.exists() else {"contestants": {}}
+    return record if {one.name for one in row.contestants} <= set(record["contestants"]) else None
 
 
 def _run(record: Mapping[str, Any]) -> str:

@@ -109,6 +109,11 @@ def test_the_table_says_what_was_reached(tmp_path: Path) -> None:
     assert "Run 2026-01-02 on a machine." in found
 
 
+def test_a_row_measured_before_it_had_another_contestant_is_not_measured(tmp_path: Path) -> None:
+    row = replace(ROW, peers=(*ROW.peers, Contestant("a new peer", f"{HERE}:first")))
+    assert "| Some work |  | not measured |" in table_of(row, kept(ours=(0.2, 1), a_peer=(0.5, 2.5)), tmp_path)
+
+
 def test_an_aim_speaks_of_the_best_peer_or_of_one(tmp_path: Path) -> None:
     peers = (Contestant("fast", f"{HERE}:second"), Contestant("slow", f"{HERE}:second"))
     record = kept(ours=(0.1, 1), fast=(0.2, 2), slow=(0.9, 9))
