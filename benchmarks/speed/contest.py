@@ -156,9 +156,9 @@ def run_row(row: Row, pythons: dict[str, Path], work: Path, rounds: int, block_s
             workers.append(start(contestant, pythons[contestant.environment], work, row.threads))
         apart = _answers_apart(workers, work) if row.tolerance is not None else None
         for worker in workers:
-            worker.ask("run 1")  # to warm up
-            once = worker.ask("run 1")["seconds"]
-            worker.calls = max(1, round(block_s / max(once, 1e-9)))
+            once = worker.ask("run 1")["seconds"]  # to warm up, and to see how often it is to be done at once
+            if once < block_s:
+                worker.calls = max(1, round(block_s / max(worker.ask("run 1")["seconds"], 1e-9)))
         until = time.monotonic() + MOST_S
         while len(workers[0].seconds) < rounds:
             for worker in workers:

@@ -61,8 +61,8 @@ def names_in(path: Path) -> set[str]:
 def test_they_take_turns(tmp_path: Path) -> None:
     found = run_row(ROW, PYTHONS, tmp_path, rounds=3, block_s=0)
     turns = (tmp_path / "turns.txt").read_text().split()
-    # An answer each, two calls each to warm up, then the rounds.
-    assert turns == ["first", "second", "first", "first", "second", "second", *["first", "second"] * 3]
+    # An answer each, a call each to warm up, then the rounds.
+    assert turns == ["first", "second", "first", "second", *["first", "second"] * 3]
     assert found["rounds"] == 3
     assert found["apart"] == 0.5
     assert found["contestants"]["ours"]["ratio"] == 1
@@ -82,6 +82,12 @@ def test_speed_counts_only_where_answers_agree(tmp_path: Path) -> None:
 def test_one_that_cannot_begin_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a peer: ended with exit status 1"):
         run_row(replace(ROW, peers=(Contestant("a peer", f"{HERE}:broken"),)), PYTHONS, tmp_path, rounds=1)
+
+
+def test_short_work_is_done_as_often_as_makes_a_turn(tmp_path: Path) -> None:
+    run_row(replace(ROW, peers=(), tolerance=None), PYTHONS, tmp_path, rounds=1, block_s=0.05)
+    # Twice to see how long it takes, which is far less than a turn.
+    assert len((tmp_path / "turns.txt").read_text().split()) > 10
 
 
 def test_a_contestant_may_have_variables_of_its_own(tmp_path: Path) -> None:
