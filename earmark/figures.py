@@ -87,7 +87,7 @@ class ClipFigure(_Figure):
     estimated: list[Event] = []
     reference_name: str = Field(default="reference", description="what a legend calls the filled bars")
     estimated_name: str = Field(default="found", description="and the outlined ones")
-    audio: str | None = Field(default=None, description="Ogg as base64, mono")
+    audio: str | None = Field(default=None, description="MP3 as base64, mono")
 
 
 Figure = Annotated[ChartFigure | TableFigure | ClipFigure, Field(discriminator="kind")]

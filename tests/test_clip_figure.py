@@ -76,8 +76,8 @@ def test_sound_is_the_clips(scenes):
     waveform = clip_waveform(scenes, 0)
     heard, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(clip_figure(scenes, 0, waveform, **WORDS).audio)))
     assert rate_hz == RATE_HZ
-    assert len(heard) == pytest.approx(len(waveform), abs=RATE_HZ // 100)
-    assert np.corrcoef(heard[: len(waveform)], waveform[: len(heard)])[0, 1] > 0.99
+    assert len(heard) == len(waveform)
+    assert np.corrcoef(heard, waveform)[0, 1] > 0.99
 
 
 def test_a_long_clip_has_no_sound_and_says_so(scenes, monkeypatch):
@@ -94,7 +94,7 @@ def test_events_are_strong_labels_in_force(scenes):
     curves = [Series(label="Bark", x=[0.0, 1.0], y=[0.1, 0.2])]
     figure = clip_figure(scenes, 0, clip_waveform(scenes, 0), curves=curves, estimated=[tick], **WORDS)
     assert (figure.reference, figure.estimated, figure.curves) == ([bark, tick], [tick], curves)
-    assert "data:audio/ogg;base64," in figure_html(figure, "clip")
+    assert "data:audio/mpeg;base64," in figure_html(figure, "clip")
 
 
 def test_a_clip_within_a_recording(class_folders, tmp_path):

@@ -192,7 +192,7 @@ def _audio(figure: ChartFigure | TableFigure | ClipFigure) -> str | None:
         base64.b64decode(figure.audio, validate=True)
     except binascii.Error as error:
         raise ValueError(f"audio must be base64: {error}") from error
-    return f"data:audio/ogg;base64,{figure.audio}"
+    return f"data:audio/mpeg;base64,{figure.audio}"
 
 
 def number_table(figure: ChartFigure | TableFigure | ClipFigure) -> NumberTable:

@@ -40,7 +40,7 @@ def test_coverage_is_a_page_and_lines(scenes: Dataset, stores: list[Path], tmp_p
     ]  # fmt: skip
     assert read_figure(written / "clip-2.json").title == "dogs in chunks of 1 s"
     text = page.read_text("utf-8")
-    assert text.count("data:audio/ogg;base64,") == 2
+    assert text.count("data:audio/mpeg;base64,") == 2
     assert "Clip dogs" in text
     assert not list(scenes.folder.glob("packs"))
 

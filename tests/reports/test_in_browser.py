@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from earmark.audit.auditing import PAGE, audit_dataset
+from earmark.clip_figure import RATE_HZ, mp3_base64
 from earmark.comparison import compare_runs
 from earmark.data.ontology import audioset_ontology
 from earmark.figures import ClipFigure, TableFigure
@@ -73,7 +74,10 @@ def test_eight_runs_of_527_tags_fit_on_a_page(tmp_path):
 @needs_chromium
 def test_a_page_of_clips(tmp_path):
     first = clip_figure(np.random.default_rng(0))
-    second = first.model_copy(update={"title": "Another clip", "clip": "c" * 80})
+    falls_silent = np.random.default_rng(1).integers(-9000, 9000, RATE_HZ).astype(np.int16)
+    falls_silent[RATE_HZ // 2 :] = 0
+    changes = {"title": "Another clip", "clip": "c" * 80, "audio": mp3_base64(falls_silent)}
+    second = first.model_copy(update=changes)
     sections = [Section("Clips", [("clip-1", first), ("clip-2", second)])]
     page = tmp_path / "clips.html"
     write_figures_page(page, kicker="Clips", title="Two clips", lede="To listen to.", sections=sections)

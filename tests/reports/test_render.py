@@ -149,7 +149,7 @@ def test_table_shows_so_many_rows_and_says_how_many_there_are() -> None:
 
 
 def clip(**changes: object) -> ClipFigure:
-    values = {"clip": "c1", "duration_s": 2.0, "log_mel": [[0, 255], [10, 20]], "audio": "T2dnUw=="} | WORDS | changes
+    values = {"clip": "c1", "duration_s": 2.0, "log_mel": [[0, 255], [10, 20]], "audio": "SUQz"} | WORDS | changes
     return ClipFigure.model_validate(values)
 
 
@@ -157,7 +157,7 @@ def test_clip_has_image_curves_events_and_sound() -> None:
     curves = [Series(label="Dog", x=[0.0, 1.0], y=[0.1, 0.9])]
     element = figure_html(clip(curves=curves, reference=[Event(tag="Dog", onset=0.5, offset=1)]), "c")
     assert "data:image/png;base64," in element
-    assert 'src="data:audio/ogg;base64,T2dnUw=="' in element
+    assert 'src="data:audio/mpeg;base64,SUQz"' in element
     assert ">Dog</text>" in element
     assert '<td class="n" data-value="0.5">0.500</td>' in element
 
