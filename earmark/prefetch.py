@@ -32,33 +32,39 @@ def prefetched(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
 
 
 def mapped(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    threads: int,
-    *,
-    depth: int | None = None,
-    begin: Callable[[], object] | None = None,
+    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, depth: int
 ) -> Generator[Result, None, None]:
-    """The function's results for items, in their order, worked on by several threads.
+    """The function's results for items, in their order, worked on by a pool's threads.
 
-    Exceptions and ends are as for `prefetched`; the source is asked in the thread that asks for results.
+    An exception of the function or of the source is raised here, at its item; when the consumer stops early, items
+    that nobody works on yet are left. The source is asked in the thread that asks for results.
 
     Args:
-        depth: how many items are worked on, or done and not asked for yet, at most; None: two a thread.
-        begin: what each thread does first.
+        depth: how many items are worked on, or done and not asked for yet, at most.
 
-    >>> list(mapped(abs, [-3, 2, -1], threads=2))
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     list(mapped(abs, [-3, 2, -1], pool, depth=4))
     [3, 2, 1]
     """
-    depth = 2 * threads if depth is None else depth
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="mapped", initializer=begin)
+    source, end = iter(items), object()
     waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) == depth:
-                yield waiting.popleft().result()
-        while waiting:
+
+    def due(depth: int) -> Iterator[Result]:
+        while waiting and (waiting[0].done() or len(waiting) >= depth):
             yield waiting.popleft().result()
+
+    try:
+        while True:
+            try:
+                item = next(source, end)
+            except Exception:
+                yield from due(0)
+                raise
+            if item is end:
+                break
+            waiting.append(pool.submit(function, item))  # type: ignore[arg-type]
+            yield from due(depth)
+        yield from due(0)
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in waiting:
+            future.cancel()

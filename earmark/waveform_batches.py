@@ -13,7 +13,7 @@ from earmark.models.inference import MOST_AT_ONCE, clips_at_once
 Int16Array = npt.NDArray[np.int16]
 
 AHEAD = MOST_AT_ONCE
-"""How many waveforms are read ahead of the model: a whole batch."""
+"""How many waveforms are read ahead of those in batches: a whole batch."""
 
 
 class HasWaveform(Protocol):

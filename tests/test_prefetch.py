@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -60,27 +61,63 @@ def test_results_come_in_the_items_order_whoever_is_done_first(threads: int) -> 
         time.sleep(0.02 if item % 2 == 0 else 0)
         return 10 * item
 
-    assert list(mapped(late, range(9), threads)) == [10 * item for item in range(9)]
+    with ThreadPoolExecutor(threads) as pool:
+        assert list(mapped(late, range(9), pool, depth=4)) == [10 * item for item in range(9)]
 
 
-def test_several_threads_work_at_the_same_time_each_begun_once() -> None:
-    together, begun = threading.Barrier(3, timeout=20), []
-    assert list(mapped(lambda item: together.wait() >= 0, range(6), 3, begin=lambda: begun.append(1))) == [True] * 6
-    assert len(begun) == 3
+def test_several_threads_work_at_the_same_time() -> None:
+    together = threading.Barrier(3, timeout=20)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(mapped(lambda item: together.wait() >= 0, range(6), pool, depth=6)) == [True] * 6
 
 
 def test_a_failing_function_arrives_at_its_item() -> None:
-    results = mapped(lambda item: 1 / item, [1, 2, 0, 4], 2)
-    assert [next(results), next(results)] == [1, 0.5]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
+    with ThreadPoolExecutor(2) as pool:
+        results = mapped(lambda item: 1 / item, [1, 2, 0, 4], pool, depth=4)
+        assert [next(results), next(results)] == [1, 0.5]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
 
 
-def test_no_more_items_than_the_depth_are_taken_from_the_source() -> None:
-    taken = []
-    results = mapped(abs, (taken.append(i) or i for i in range(100)), 2, depth=4)
-    assert [next(results), next(results)] == [0, 1]
-    assert len(taken) == 5
-    before = threading.active_count()
-    results.close()
-    assert threading.active_count() == before - 2
+def test_a_failing_source_arrives_after_the_results_before_it() -> None:
+    def broken():
+        yield from (1, 2, 3)
+        raise KeyError("here")
+
+    begun = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        results = mapped(lambda item: begun.wait(20) and item, broken(), pool, depth=4)
+        threading.Timer(0.05, begun.set).start()
+        assert [next(results), next(results), next(results)] == [1, 2, 3]
+        with pytest.raises(KeyError, match="here"):
+            next(results)
+
+
+def test_what_is_done_is_given_before_the_source_has_more() -> None:
+    def slow():
+        yield 1
+        time.sleep(0.05)
+        yield 2
+        raise KeyError("asked for more than was needed")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert next(mapped(abs, slow(), pool, depth=4)) == 1
+
+
+def test_no_more_items_than_the_depth_are_taken_and_what_nobody_works_on_is_left() -> None:
+    taken, worked, go_on = [], [], threading.Event()
+
+    def work(item: int) -> int:
+        worked.append(item)
+        while item == 0 and len(taken) < 4:
+            time.sleep(0.001)
+        assert item == 0 or go_on.wait(20)
+        return item
+
+    with ThreadPoolExecutor(2) as pool:
+        results = mapped(work, (taken.append(i) or i for i in range(100)), pool, depth=4)
+        assert next(results) == 0
+        results.close()
+        go_on.set()
+    assert taken == [0, 1, 2, 3]
+    assert 3 not in worked

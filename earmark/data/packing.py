@@ -134,9 +134,10 @@ def pack_shards(
     """
     _check_room(folder, clips, shards, rate_hz)
     rows = (row for shard in shards for row in range(shard.first, shard.stop))
-    decoded = mapped(partial(_decode, dataset, clips, rate_hz), rows, workers, depth=AHEAD * workers)
+    decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
-    with contextlib.closing(decoded), finisher:
+    decoded = mapped(partial(_decode, dataset, clips, rate_hz), rows, decoders, depth=AHEAD * workers)
+    with decoders, contextlib.closing(decoded), finisher:
         last: Future[None] | None = None
         for shard in shards:
             # The record goes first: it must never vouch for waveforms of another table.

@@ -31,7 +31,7 @@ IntArray = npt.NDArray[np.int64]
 # Clips done, clips in all.
 Progress = Callable[[int, int], object]
 
-# Each map holds a file open, and a process may hold about a thousand.
+# Each map holds a file open, also for the waveforms on its pages, and a process may hold about a thousand.
 MAX_MAPS = 256
 
 
@@ -70,8 +70,10 @@ class Pack:
         begin = int(self._begin[row])
         return self._map(int(self._shard[row]))[begin : begin + int(self.num_samples[row])]
 
-    def excerpts(self, clip_index: IntArray, onset_samples: IntArray, num_samples: IntArray) -> list[Int16Array]:
+    def excerpts(self, clip_index: IntArray, onset_samples: IntArray, num_samples: IntArray) -> Iterator[Int16Array]:
         """Stretches of clips, int16 (sample,) each, read-only, on the files' own pages.
+
+        Whoever keeps one keeps its file open.
 
         Args:
             clip_index: rows of the clip table, (excerpt,).
@@ -91,7 +93,7 @@ class Pack:
             )
         begins = self._begin[clip_index] + onsets
         placed = zip(self._shard[clip_index].tolist(), begins.tolist(), counts.tolist(), strict=True)
-        return [self._map(shard)[begin : begin + count] for shard, begin, count in placed]
+        return (self._map(shard)[begin : begin + count] for shard, begin, count in placed)
 
     def _map(self, shard: int) -> Int16Array:
         with self._lock:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from earmark.data import clips as clips_module
 from earmark.data import packing, packs, shards
 from earmark.data.audio.problems import problem_of
 from earmark.data.audio.reading import read_audio
-from earmark.data.clips import Excerpts, read_batch
+from earmark.data.clips import Excerpts, read_batch, read_excerpts, whole_clips
 from earmark.data.packs import Pack, open_pack
 from earmark.data.shards import columns_of, plan_shards
 from earmark.errors import InputError
@@ -148,7 +149,7 @@ def test_excerpts_are_stretches_of_their_clips(dataset: Folder) -> None:
     clip_index = draw.integers(0, 12, 40)
     onsets = draw.integers(0, 3000, 40)
     counts = np.minimum(draw.integers(0, 4000, 40), pack.num_samples[clip_index] - onsets)
-    found = pack.excerpts(clip_index, onsets, counts)
+    found = list(pack.excerpts(clip_index, onsets, counts))
     for samples, clip, onset, count in zip(found, clip_index, onsets, counts, strict=True):
         expected, _ = read_audio(dataset.audio_path(clip), RATE_HZ)
         assert samples.tolist() == expected[onset : onset + count].tolist()
@@ -161,7 +162,7 @@ def test_excerpts_must_lie_inside_their_clips(dataset: Folder) -> None:
     for onset, count in ((0, length + 1), (length, 1), (-1, 10), (0, -1)):
         with pytest.raises(ValueError, match=f"of clip 5, which has {length}"):
             pack.excerpts(np.array([5]), np.array([onset]), np.array([count]))
-    assert not len(pack.excerpts(np.array([5]), np.array([length]), np.array([0]))[0])
+    assert not len(next(pack.excerpts(np.array([5]), np.array([length]), np.array([0]))))
 
 
 def test_a_batch_holds_excerpts_cut_to_its_length_or_padded_with_zeros(dataset: Folder) -> None:
@@ -184,6 +185,16 @@ def test_few_files_stay_mapped(dataset: Folder, monkeypatch: pytest.MonkeyPatch)
     assert len(pack._maps) == 2
     for row, view in enumerate(views):
         assert (view == read_audio(dataset.audio_path(row), RATE_HZ)[0]).all()
+
+
+def test_many_waveforms_do_not_hold_as_many_files_open(dataset: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips_module, "MOST_ON_PAGES", 2)
+    pack = open_pack(dataset, RATE_HZ)
+    rows = np.arange(4)
+    read = read_excerpts(pack, whole_clips(pack, rows), 10_000)
+    assert [samples.base is None for samples in read] == [False, False, True, True]
+    for row, samples in enumerate(read):
+        assert (samples == pack.clip(row)[:10_000]).all()
 
 
 # Excerpts, problems

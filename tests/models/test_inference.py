@@ -119,6 +119,14 @@ def three_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def threads_of_a_new_thread() -> int:
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    return found[0]
+
+
 @pytest.mark.usefixtures("three_threads")
 def test_a_cpu_scores_as_many_batches_at_once_as_it_has_threads_each_on_one_core() -> None:
     together = threading.Barrier(3, timeout=20)
@@ -128,18 +136,38 @@ def test_a_cpu_scores_as_many_batches_at_once_as_it_has_threads_each_on_one_core
         return batch, torch.get_num_threads()
 
     assert list(on_all_cores(score, range(6), CPU)) == [(batch, 1) for batch in range(6)]
-    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.usefixtures("three_threads")
-def test_threads_that_begin_later_have_all_cores_also_where_scoring_broke_off() -> None:
+def test_a_lone_batch_has_all_cores_and_begins_no_thread() -> None:
+    said = on_all_cores(lambda batch: (torch.get_num_threads(), threading.current_thread()), [0], CPU)
+    assert list(said) == [(3, threading.current_thread())]
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("whole", [1, 2])
+def test_what_was_read_before_reading_failed_is_scored(whole: int) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(whole)
+        raise KeyError("here")
+
+    said = on_all_cores(lambda batch: batch, broken(), CPU)
+    assert [next(said) for _ in range(whole)] == list(range(whole))
+    with pytest.raises(KeyError, match="here"):
+        next(said)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_other_threads_have_all_cores_while_batches_are_scored_and_afterwards() -> None:
+    said = on_all_cores(lambda batch: batch, range(20), CPU)
+    assert [next(said), next(said)] == [0, 1]
+    assert threads_of_a_new_thread() == 3
+    before = threading.active_count()
+    said.close()
+    assert threading.active_count() == before - 3
     with pytest.raises(ZeroDivisionError):
-        list(on_all_cores(lambda batch: 1 / batch, [1, 0, 1], CPU))
-    found: list[int] = []
-    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-    later.start()
-    later.join()
-    assert found == [3]
+        list(on_all_cores(lambda batch: 1 / batch, [1, 1, 0, 1], CPU))
+    assert (threads_of_a_new_thread(), torch.get_num_threads()) == (3, 3)
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -149,9 +177,10 @@ def test_elsewhere_batches_are_scored_one_after_another_where_they_are_asked_for
     assert list(said) == [(batch, threading.current_thread()) for batch in range(4)]
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_threads_may_score_with_one_model_at_the_same_time(backbone: str) -> None:
-    model = for_scoring(made_tagger(backbone))
+def test_threads_may_score_with_one_model_at_the_same_time(backbone: str, precision: str) -> None:
+    model = for_scoring(made_tagger(backbone), precision)
     length = model.padded_samples(8_000)
     waveforms = [torch.randn(2, length) * 0.1 for _ in range(6)]
 

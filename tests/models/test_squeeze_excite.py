@@ -56,10 +56,20 @@ def test_under_autocast_it_is_as_near_to_float64_as_the_plain_formula() -> None:
 
 def test_weights_that_are_frozen_stay_so_and_the_gradient_goes_on() -> None:
     module, hidden = case()
-    module.requires_grad_(False)
-    module(hidden).sum().backward()
-    assert hidden.grad is not None
-    assert all(weight.grad is None for weight in module.parameters())
+    module.conv_expand.requires_grad_(False)
+    wanted = (hidden, *module.conv_reduce.parameters())
+    expected = torch.autograd.grad(plain(module, hidden).square().sum(), wanted)
+    module(hidden).square().sum().backward()
+    for tensor, gradient in zip(wanted, expected, strict=True):
+        torch.testing.assert_close(tensor.grad, gradient)
+    assert all(weight.grad is None for weight in module.conv_expand.parameters())
+
+
+def test_a_graph_that_is_kept_may_be_gone_through_again() -> None:
+    module, hidden = case()
+    scaled = module(hidden).sum()
+    first = torch.autograd.grad(scaled, hidden, retain_graph=True)
+    assert torch.equal(*torch.stack([first[0], torch.autograd.grad(scaled, hidden)[0]]))
 
 
 def test_a_cpu_that_trains_goes_the_short_way_and_what_only_scores_overwrites(monkeypatch: pytest.MonkeyPatch) -> None:
