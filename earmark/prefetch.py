@@ -1,5 +1,6 @@
 """Work done ahead in threads, so that reading and computing overlap."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,20 +33,26 @@ def prefetched(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
 
 
 def mapped(
-    function: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, depth: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int | None = None,
+    *,
+    prepare: Callable[[ThreadPoolExecutor], object] | None = None,
 ) -> Generator[Result, None, None]:
-    """The function's results for items, in their order, worked on by a pool's threads.
+    """The function's results for items, in their order, worked on by several threads.
 
-    An exception of the function or of the source is raised here, at its item; when the consumer stops early, items
-    that nobody works on yet are left. The source is asked in the thread that asks for results.
+    An exception of the function or of the source is raised here, at its item; when the consumer stops early, only what
+    has begun is waited for. The source is asked in the thread that asks for results. At most two items a thread are
+    worked on, or done and not asked for yet.
 
     Args:
-        depth: how many items are worked on, or done and not asked for yet, at most.
+        threads: how many; None is two a core, for work that waits for files.
+        prepare: what is done with the pool of threads first.
 
-    >>> with ThreadPoolExecutor(2) as pool:
-    ...     list(mapped(abs, [-3, 2, -1], pool, depth=4))
+    >>> list(mapped(abs, [-3, 2, -1], threads=2))
     [3, 2, 1]
     """
+    threads = 2 * (os.cpu_count() or 1) if threads is None else threads
     source, end = iter(items), object()
     waiting: deque[Future[Result]] = deque()
 
@@ -53,7 +60,10 @@ def mapped(
         while waiting and (waiting[0].done() or len(waiting) >= depth):
             yield waiting.popleft().result()
 
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="mapped")
     try:
+        if prepare is not None:
+            prepare(pool)
         while True:
             try:
                 item = next(source, end)
@@ -63,8 +73,7 @@ def mapped(
             if item is end:
                 break
             waiting.append(pool.submit(function, item))  # type: ignore[arg-type]
-            yield from due(depth)
+            yield from due(2 * threads)
         yield from due(0)
     finally:
-        for future in waiting:
-            future.cancel()
+        pool.shutdown(cancel_futures=True)

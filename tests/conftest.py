@@ -1,6 +1,7 @@
 """A small real data set: three kinds of sound that a small model tells apart in seconds."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # One thread a test process: tests run side by side, and results must not depend on how many cores there are.
@@ -43,6 +44,17 @@ def write_class_folders(folder: Path, per_tag: int = 12) -> Path:
 @pytest.fixture(scope="session")
 def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_class_folders(tmp_path_factory.mktemp("sounds") / "audio")
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """Torch computes in three threads, for a test that may set another number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

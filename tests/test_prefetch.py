@@ -2,7 +2,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -61,22 +60,20 @@ def test_results_come_in_the_items_order_whoever_is_done_first(threads: int) -> 
         time.sleep(0.02 if item % 2 == 0 else 0)
         return 10 * item
 
-    with ThreadPoolExecutor(threads) as pool:
-        assert list(mapped(late, range(9), pool, depth=4)) == [10 * item for item in range(9)]
+    assert list(mapped(late, range(9), threads)) == [10 * item for item in range(9)]
 
 
-def test_several_threads_work_at_the_same_time() -> None:
-    together = threading.Barrier(3, timeout=20)
-    with ThreadPoolExecutor(3) as pool:
-        assert list(mapped(lambda item: together.wait() >= 0, range(6), pool, depth=6)) == [True] * 6
+def test_several_threads_work_at_the_same_time_prepared_once() -> None:
+    together, prepared = threading.Barrier(3, timeout=20), []
+    assert list(mapped(lambda item: together.wait() >= 0, range(6), 3, prepare=prepared.append)) == [True] * 6
+    assert len(prepared) == 1
 
 
 def test_a_failing_function_arrives_at_its_item() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        results = mapped(lambda item: 1 / item, [1, 2, 0, 4], pool, depth=4)
-        assert [next(results), next(results)] == [1, 0.5]
-        with pytest.raises(ZeroDivisionError):
-            next(results)
+    results = mapped(lambda item: 1 / item, [1, 2, 0, 4], 2)
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
 
 
 def test_a_failing_source_arrives_after_the_results_before_it() -> None:
@@ -85,12 +82,11 @@ def test_a_failing_source_arrives_after_the_results_before_it() -> None:
         raise KeyError("here")
 
     begun = threading.Event()
-    with ThreadPoolExecutor(2) as pool:
-        results = mapped(lambda item: begun.wait(20) and item, broken(), pool, depth=4)
-        threading.Timer(0.05, begun.set).start()
-        assert [next(results), next(results), next(results)] == [1, 2, 3]
-        with pytest.raises(KeyError, match="here"):
-            next(results)
+    results = mapped(lambda item: begun.wait(20) and item, broken(), 2)
+    threading.Timer(0.05, begun.set).start()
+    assert [next(results), next(results), next(results)] == [1, 2, 3]
+    with pytest.raises(KeyError, match="here"):
+        next(results)
 
 
 def test_what_is_done_is_given_before_the_source_has_more() -> None:
@@ -100,11 +96,10 @@ def test_what_is_done_is_given_before_the_source_has_more() -> None:
         yield 2
         raise KeyError("asked for more than was needed")
 
-    with ThreadPoolExecutor(2) as pool:
-        assert next(mapped(abs, slow(), pool, depth=4)) == 1
+    assert next(mapped(abs, slow(), 2)) == 1
 
 
-def test_no_more_items_than_the_depth_are_taken_and_what_nobody_works_on_is_left() -> None:
+def test_no_more_than_two_items_a_thread_are_taken_and_what_nobody_works_on_is_left() -> None:
     taken, worked, go_on = [], [], threading.Event()
 
     def work(item: int) -> int:
@@ -114,10 +109,13 @@ def test_no_more_items_than_the_depth_are_taken_and_what_nobody_works_on_is_left
         assert item == 0 or go_on.wait(20)
         return item
 
-    with ThreadPoolExecutor(2) as pool:
-        results = mapped(work, (taken.append(i) or i for i in range(100)), pool, depth=4)
-        assert next(results) == 0
-        results.close()
-        go_on.set()
+    before = threading.active_count()
+    results = mapped(work, (taken.append(i) or i for i in range(100)), 2)
+    assert next(results) == 0
+    later = threading.Timer(0.2, go_on.set)
+    later.start()
+    results.close()
+    later.join()
     assert taken == [0, 1, 2, 3]
     assert 3 not in worked
+    assert threading.active_count() == before

@@ -1,6 +1,5 @@
 """What a model is given: excerpts of packed clips, and batches of them with their valid lengths."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,25 +102,20 @@ def random_windows(excerpts: Excerpts, window_samples: int, draws: np.ndarray[An
 
 def read_excerpts(pack: Pack, excerpts: Excerpts, length_samples: int) -> list[Int16Array]:
     """The excerpts as int16 waveforms (sample,), cut to a length, read-only; on the pack's own pages, or copied."""
-    return [
-        samples if place < MOST_ON_PAGES else samples.copy()
-        for place, samples in enumerate(_read(pack, excerpts, length_samples))
-    ]
+    num_samples = np.minimum(excerpts.num_samples, length_samples)
+    read = pack.excerpts(excerpts.clip_index, excerpts.onset_samples, num_samples)
+    return [samples if place < MOST_ON_PAGES else samples.copy() for place, samples in enumerate(read)]
 
 
 def read_batch(pack: Pack, excerpts: Excerpts, length_samples: int) -> Batch:
     """The excerpts as int16 waveforms of one length, cut or zero-padded to it."""
     waveform = np.empty((len(excerpts), length_samples), np.int16)
     num_samples = np.minimum(excerpts.num_samples, length_samples)
-    for row, samples in zip(waveform, _read(pack, excerpts, length_samples), strict=True):
+    read = pack.excerpts(excerpts.clip_index, excerpts.onset_samples, num_samples)
+    for row, samples in zip(waveform, read, strict=True):
         row[: len(samples)] = samples
         row[len(samples) :] = 0
     return Batch(torch.from_numpy(waveform), excerpts.clip_index, torch.from_numpy(num_samples))
-
-
-def _read(pack: Pack, excerpts: Excerpts, length_samples: int) -> Iterator[Int16Array]:
-    num_samples = np.minimum(excerpts.num_samples, length_samples)
-    return pack.excerpts(excerpts.clip_index, excerpts.onset_samples, num_samples)
 
 
 def _cut(clips: Excerpts, count: IntArray, length: int | IntArray, hop: int | IntArray, last_to_end: bool) -> Excerpts:

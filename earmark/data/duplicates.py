@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.inspection import FILES_A_TASK, Inspection, in_order, in_tasks
+from earmark.data.inspection import FILES_A_TASK, Inspection, in_tasks
 from earmark.data.tables import repeats
+from earmark.prefetch import mapped
 from earmark.progress import progress_bar
 
 IntArray = npt.NDArray[np.int64]
@@ -82,7 +83,7 @@ class _Contents:
         parts: list[bytes] = []
         with progress_bar(len(files), what, "file") as bar:
             tasks = in_tasks(files, num_a_task)
-            for some in in_order(lambda task: [self._hash(hash_of, index) for index in task], tasks, self.workers):
+            for some in mapped(lambda task: [self._hash(hash_of, index) for index in task], tasks, self.workers):
                 parts.extend(some)
                 bar.update(len(some))
         was_read = np.fromiter((bool(part) for part in parts), np.bool_, len(parts))

@@ -1,11 +1,8 @@
 """Every recording of an import looked at once, in threads: how long, how large, and what is wrong with it."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +11,9 @@ import numpy.typing as npt
 
 from earmark.data.audio.problems import AudioError, Problem
 from earmark.data.audio.reading import inspect_audio
+from earmark.prefetch import mapped
 from earmark.progress import progress_bar
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 Files = TypeVar("Files", Sequence[str], npt.NDArray[np.int64])
 
 # Looked at by a thread at once: handing over fewer would cost as much as looking at them.
@@ -67,7 +63,7 @@ def inspect_recordings(root: Path, paths: Sequence[str], workers: int | None = N
     place: list[int] = []
     problems: list[Problem] = []
     with progress_bar(len(paths), "looking at files", "file") as bar:
-        files = in_order(lambda some: [_inspect(root, path) for path in some], in_tasks(paths, FILES_A_TASK), workers)
+        files = mapped(lambda some: [_inspect(root, path) for path in some], in_tasks(paths, FILES_A_TASK), workers)
         for index, file in enumerate(file for some in files for file in some):
             duration_s[index], num_bytes[index] = file.duration_s, file.num_bytes
             device[index], inode[index] = file.device, file.inode
@@ -75,25 +71,6 @@ def inspect_recordings(root: Path, paths: Sequence[str], workers: int | None = N
             place.extend([index] * len(file.problems))
             bar.update(1)
     return Inspection(duration_s, num_bytes, device, inode, np.array(place, np.int64), problems)
-
-
-def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None = None) -> Iterator[Result]:
-    """The results of tasks done in threads, in their order; only so many are ahead that memory stays bounded.
-
-    >>> list(in_order(len, ["a", "bb", ""], 2))
-    [1, 2, 0]
-    """
-    num_threads = workers or 2 * (os.cpu_count() or 1)
-    waiting = iter(tasks)
-    pool = ThreadPoolExecutor(num_threads)
-    try:
-        ahead: deque[Future[Result]] = deque(pool.submit(function, task) for task in islice(waiting, 2 * num_threads))
-        while ahead:
-            yield ahead.popleft().result()
-            ahead.extend(pool.submit(function, task) for task in islice(waiting, 1))
-    finally:
-        # When interrupted, only what has begun is waited for.
-        pool.shutdown(cancel_futures=True)
 
 
 def in_tasks(files: Files, num_files: int) -> Iterator[Files]:

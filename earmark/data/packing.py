@@ -25,8 +25,6 @@ from earmark.prefetch import mapped
 
 log = logging.getLogger(__name__)
 
-# Clips that may be decoded and not yet written, a worker.
-AHEAD = 2
 Stamp = list[int] | None
 
 
@@ -134,10 +132,9 @@ def pack_shards(
     """
     _check_room(folder, clips, shards, rate_hz)
     rows = (row for shard in shards for row in range(shard.first, shard.stop))
-    decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    decoded = mapped(partial(_decode, dataset, clips, rate_hz), rows, workers)
     finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
-    decoded = mapped(partial(_decode, dataset, clips, rate_hz), rows, decoders, depth=AHEAD * workers)
-    with decoders, contextlib.closing(decoded), finisher:
+    with contextlib.closing(decoded), finisher:
         last: Future[None] | None = None
         for shard in shards:
             # The record goes first: it must never vouch for waveforms of another table.

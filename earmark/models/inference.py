@@ -1,11 +1,11 @@
 """A model made fast for scoring: the same scores with less work, in batches that stay in the processor's cache."""
 
-import contextlib
 import copy
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -75,6 +75,7 @@ def on_all_cores(
     source = iter(batches)
     if threads == 1:
         yield from map(score, source)
+        return
     for first in source:
         try:
             second = next(source)
@@ -83,13 +84,12 @@ def on_all_cores(
             if isinstance(end, StopIteration):
                 return
             raise
-        with _one_core_each(threads) as pool:
-            yield from mapped(score, itertools.chain([first, second], source), pool, depth=2 * threads)
+        several = itertools.chain([first, second], source)
+        yield from mapped(score, several, threads, prepare=partial(_give_one_core_each, threads))
 
 
-@contextlib.contextmanager
-def _one_core_each(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads in each of which torch computes on one core; elsewhere it goes on as it did."""
+def _give_one_core_each(threads: int, pool: ThreadPoolExecutor) -> None:
+    """Lets torch compute on one core in each of a pool's threads; elsewhere it goes on with as many as it had."""
     together = threading.Barrier(threads)
 
     def begin(_: int) -> None:
@@ -97,14 +97,12 @@ def _one_core_each(threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(1)
         together.wait()
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
-        try:
-            list(pool.map(begin, range(threads)))
-        finally:
-            together.abort()  # should a thread not have started, the others need not wait for it
-            # Threads still to come begin with the number that was set last, in whichever thread.
-            torch.set_num_threads(threads)
-        yield pool
+    try:
+        list(pool.map(begin, range(threads)))
+    finally:
+        together.abort()  # should a thread not have started, the others need not wait for it
+        # Threads still to come begin with the number that was set last, in whichever thread.
+        torch.set_num_threads(threads)
 
 
 class _Autocast(nn.Module):

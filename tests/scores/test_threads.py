@@ -1,6 +1,6 @@
 """What scores recordings and clips says the same with one thread and with several, to the bit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,22 +46,13 @@ def recordings(dataset: Path) -> list[str]:
     return [str(opened.audio_path(row)) for row in range(12)]
 
 
-@pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # A batch a clip.
-    monkeypatch.setattr(inference, "CELLS_AT_ONCE", 1)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("said_by", [tagged, events, of_clips, of_frames])
 def test_scores_do_not_depend_on_the_number_of_threads(
-    said_by: Callable[[Path, Path], object], small_run: Path, small_dataset: Path
+    said_by: Callable[[Path, Path], object], small_run: Path, small_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(inference, "CELLS_AT_ONCE", 1)  # a batch a clip
+    by_three = said_by(small_run, small_dataset)
+    assert by_three
     torch.set_num_threads(1)
-    alone = said_by(small_run, small_dataset)
-    assert alone
-    torch.set_num_threads(3)
-    assert said_by(small_run, small_dataset) == alone
+    assert said_by(small_run, small_dataset) == by_three

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from benchmarks.speed.inputs import random_batches, recordings, use_one_core
 from earmark.data.audio.reading import read_parts
 from earmark.data.augment import Augmentation, apply_features, apply_waveform, draw
 from earmark.data.clips import read_batch, read_excerpts, whole_clips
-from earmark.data.packing import AHEAD
 from earmark.data.packs import Pack, open_pack
 from earmark.data.sampling import shuffled
 from earmark.data.statements import ClipLabels
@@ -160,9 +158,8 @@ def _reading(kind: str, num_files: int, workers: int, work: Path) -> Callable[[]
     paths = recordings(work, kind, num_files, 44100)
 
     def read() -> None:
-        with ThreadPoolExecutor(workers) as pool:
-            for _ in mapped(lambda path: len(read_parts(path, 44100)), paths, pool, depth=AHEAD * workers):
-                pass
+        for _ in mapped(lambda path: len(read_parts(path, 44100)), paths, workers):
+            pass
 
     return read
 

@@ -14,12 +14,11 @@ from earmark.data.audio.decoders import check_status
 from earmark.data.audio.problems import AudioError, Problem
 from earmark.data.audio.reading import inspect_audio, read_audio
 from earmark.data.exporting.content import Content, SecondsArray
-from earmark.data.inspection import in_order
+from earmark.data.inspection import FILES_A_TASK, in_tasks
 from earmark.data.statements import IntArray
 from earmark.errors import InputError, counted
+from earmark.prefetch import mapped
 from earmark.progress import progress_bar
-
-FILES_A_TASK = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +73,9 @@ class Audio:
         for folder in {posixpath.dirname(target) for target in files.targets}:
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         found: list[Problem | None] = []
-        starts = range(0, len(files.paths), FILES_A_TASK)
-        tasks = (range(first, min(first + FILES_A_TASK, len(files.paths))) for first in starts)
+        tasks = in_tasks(np.arange(len(files.paths)), FILES_A_TASK)
         with progress_bar(len(files.paths), "placing audio", "file") as bar:
-            for done in in_order(lambda task: [self._place_one(files, index) for index in task], tasks):
+            for done in mapped(lambda task: [self._place_one(files, index) for index in task], tasks):
                 found.extend(done)
                 bar.update(len(done))
         placed = np.flatnonzero([problem is None for problem in found])

@@ -13,7 +13,7 @@ from earmark.data.exporting.placing import Audio
 from earmark.data.exporting.summary import Written
 from earmark.data.exporting.text_tables import plain_names
 from earmark.data.exporting.tracks import tracks_of, write_tables
-from earmark.data.inspection import in_order
+from earmark.prefetch import mapped
 
 COLUMNS = (
     *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)"),
@@ -52,7 +52,7 @@ def _rates(content: Content, audio: Audio) -> tuple[dict[str, int], list[Problem
     paths = list(dict.fromkeys(content.column("path").tolist()))
     rate_hz: dict[str, int] = {}
     problems = []
-    for path, found in zip(paths, in_order(lambda path: _rate(audio, path), paths), strict=True):
+    for path, found in zip(paths, mapped(lambda path: _rate(audio, path), paths), strict=True):
         if isinstance(found, Problem):
             problems.append(found)
         else:

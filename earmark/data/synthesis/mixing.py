@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from earmark.data.table_files import write_table
 from earmark.data.tables import SPLITS
 from earmark.errors import InputError
 from earmark.files import new_folder
+from earmark.prefetch import mapped
 from earmark.progress import progress_bar
 from earmark.timing import samples_from_seconds
 
@@ -183,18 +183,14 @@ def _written(
 ) -> Iterator[Soundscape]:
     """Every soundscape in the order of splits and numbers, without its waveform, which is in a file then."""
 
-    def write(split: int, number: int) -> Soundscape:
+    def write(task: tuple[int, int]) -> Soundscape:
+        split, number = task
         made = make_soundscape(sounds[split], settings, seed, split, number)
         soundfile.write(folder / f"{made.clip}.flac", made.waveform, settings.rate_hz, subtype="PCM_16")
         return replace(made, waveform=np.empty(0, np.int16))
 
     tasks = [(split, number) for split, count in enumerate(numbers) for number in range(count)]
-    with progress_bar(len(tasks), "mixing", "clips") as bar, ThreadPoolExecutor(workers) as pool:
-        try:
-            for made in pool.map(write, *zip(*tasks, strict=True)):
-                bar.update(1)
-                yield made
-        except BaseException:
-            # Otherwise the pool writes all that it was asked for before the exception is seen.
-            pool.shutdown(cancel_futures=True)
-            raise
+    with progress_bar(len(tasks), "mixing", "clips") as bar:
+        for made in mapped(write, tasks, workers):
+            bar.update(1)
+            yield made

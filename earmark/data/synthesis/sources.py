@@ -1,7 +1,6 @@
 """Which clips soundscapes are made from, and in which split: a recording is heard in one split only."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from earmark.data.splits import TEACHER, TEST, TRAIN, VALIDATION, named_splits
 from earmark.data.synthesis.stretches import SILENCE_DB, active_parts
 from earmark.data.tables import SPLITS
 from earmark.data.vocabulary import Vocabulary
+from earmark.prefetch import mapped
 from earmark.progress import progress_bar
 from earmark.timing import seconds_from_samples
 
@@ -235,9 +235,9 @@ def _share_of(share: float, count: int) -> int:
 
 def _parts_of(pack: Pack, rows: IntArray, workers: int) -> list[IntArray]:
     """The active parts of clips, looked for in threads."""
-    with progress_bar(len(rows), "looking for active parts", "clips") as bar, ThreadPoolExecutor(workers) as pool:
+    with progress_bar(len(rows), "looking for active parts", "clips") as bar:
         parts = []
-        for found in pool.map(lambda row: active_parts(pack.clip(row), pack.rate_hz), rows.tolist()):
+        for found in mapped(lambda row: active_parts(pack.clip(row), pack.rate_hz), rows.tolist(), workers):
             parts.append(found)
             bar.update(1)
     return parts
